@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Mail transfer agents, each in one file behind the same few functions. interpret() and classify() are pure;
+ * the others read the file system and nothing else. Facts about each MTA stand in its file with their source.
+ */
+#ifndef ST_MTA_H
+#define ST_MTA_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "spamtrace.h"
+
+#define QUEUE_ID_MAX 64
+
+/* What a run of one of the MTA's programs is for, told by its name and arguments. */
+enum run {
+	RUN_OTHER,
+	RUN_SUBMIT,   /* takes one message, or several (-bs, -bS) */
+	RUN_QUEUER,   /* the inner program that writes the queue: qmail-queue, postdrop, nullmailer-queue */
+	RUN_SMTPD,    /* speaks SMTP to a network client */
+	RUN_DELIVERY, /* delivers what is queued (exim -Mc), may rename queue files: no new message */
+	RUN_BOUNCE,   /* submits a bounce (exim -E) */
+	RUN_FORWARD,  /* local delivery that may submit again (qmail-local) */
+	RUN_DAEMON,
+	RUN_QUERY,    /* -bp, mailq, newaliases, -bv ...: no message */
+};
+
+/* A program of an MTA that the kernel side should know, by path; relative ones are below the MTA's home. */
+struct mta_program {
+	const char *path;
+	uint32_t role;	/* enum st_role */
+	uint32_t flags; /* enum st_program_flags */
+};
+
+/* What an operation in a queue directory means. */
+enum queue_verb {
+	QUEUE_NOTHING,
+	QUEUE_COMMIT,	/* a message is in the queue: counts */
+	QUEUE_PICKUP,	/* first id of a message that gets another one (Postfix maildrop, Sendmail client queue): attributes */
+	QUEUE_REMOVE,	/* a message left the queue */
+	QUEUE_PICKED,	/* the first id is gone, because the message got its own, or was dropped */
+	QUEUE_STARTED,	/* a file that may become a message: in flight */
+	QUEUE_ABORTED,	/* and did not */
+	QUEUE_MOVED,	/* within the queue: deferred, held, retried; no change of count */
+};
+
+struct queue_change {
+	enum queue_verb verb;
+	char id[QUEUE_ID_MAX]; /* the queue id as the MTA logs it */
+	bool needs_run;	       /* count as a commit only if the process is not a RUN_DELIVERY */
+};
+
+/* A queue found on this host. Strings are owned by the struct. */
+struct mta_queue {
+	const struct mta *mta;
+	char directory[512];	/* the root as this process can open it */
+	char inner[512];	/* the same as the MTA's own processes name it (chroot), else equal */
+	int fd;			/* O_PATH | O_DIRECTORY of the root, -1: gone */
+	unsigned split;		/* qmail conf-split; 0: not applicable */
+	bool first;		/* holds first ids only (Postfix maildrop is part of its queue; Sendmail mqueue-client is a queue of its own) */
+};
+
+struct queue_counts {
+	int64_t messages;    /* as the MTA's own tool counts them */
+	int64_t unprocessed; /* of those: not yet preprocessed (qmail todo, Postfix maildrop and incoming) */
+	int64_t held;	     /* of those */
+	int64_t partial;     /* files that are no message (yet): in flight or orphaned */
+	int64_t garbage;     /* names that belong to no message */
+};
+
+/* What a queue file says about its message. Strings NUL-terminated, cut to their size, hostile. */
+struct message_facts {
+	char sender[320];      /* envelope sender; "" with has_sender: the null sender <> */
+	char from[320];	       /* From header's address */
+	char subject[256];     /* RFC 2047 decoded to UTF-8 */
+	char message_id[256];
+	char auth_user[256];   /* authenticated SMTP */
+	char client_ip[64];    /* SMTP */
+	char parent_id[QUEUE_ID_MAX]; /* the message it bounces, where the file says so */
+	bool has_sender, from_network, bounce, local;
+	int64_t recipients;    /* envelope recipients, Bcc included; COUNT_UNKNOWN */
+	int64_t bytes;	       /* message size; COUNT_UNKNOWN */
+	int64_t uid;	       /* the injector's, as the MTA wrote it; COUNT_UNKNOWN */
+	int64_t pid;	       /* of the program that wrote it (qmail-queue's qp); COUNT_UNKNOWN */
+	uint64_t time_ns;      /* arrival, wall clock; 0: unknown */
+	char php_script[256];  /* X-PHP-Originating-Script, as claimed */
+};
+
+/* One recipient of a queued message; return non-zero to stop. */
+typedef int (*recipient_fn)(void *arg, const char *address);
+
+/* One queued message of a listing; `fd` the file with the headers. Return non-zero to stop. */
+struct queue_entry {
+	char id[QUEUE_ID_MAX];
+	const char *state; /* "todo", "active", "deferred", "hold", "maildrop", ... */
+	uint64_t mtime_ns;
+	int64_t bytes;
+};
+typedef int (*entry_fn)(void *arg, const struct queue_entry *entry);
+
+struct mta {
+	const char *name; /* "qmail", "postfix", "exim", "sendmail", "nullmailer" */
+	const struct mta_program *programs; /* ends with path NULL; Debian, RHEL, Plesk and cPanel paths */
+
+	/* Queues of this MTA on this host, or below `override` (--queue-dir) when not NULL. Appends to out[]; returns how many, or -errno. */
+	int (*discover)(const char *override, struct mta_queue *out, size_t max);
+
+	/* Which operations below the root matter; at most ST_MAX_RULES. Returns how many. Pure. */
+	size_t (*rules)(const struct mta_queue *q, struct st_rule out[ST_MAX_RULES]);
+
+	/* The meaning of an operation; name and old are relative to the root, normalised (no "//", no "./"); old may be NULL. `pid` is the actor's in its own namespace. Pure. */
+	void (*interpret)(const struct mta_queue *q, uint32_t op, const char *name, const char *old, uint32_t pid,
+			  struct queue_change *out);
+
+	/* What a run of program `base` (base name of the executable) with these NUL separated arguments is for. Pure. */
+	enum run (*classify)(const char *base, const char *args, size_t args_len);
+
+	/* Counts now; -ENOENT or -ESTALE when the directory vanished. */
+	int (*count)(struct mta_queue *q, struct queue_counts *out);
+
+	/* Calls fn for each message. Returns 0, what fn returned, or -errno. */
+	int (*list)(struct mta_queue *q, entry_fn fn, void *arg);
+
+	/*
+	 * Opens the file that holds the headers of message `id` (O_NOFOLLOW, regular files only), so that it can be read after its name is
+	 * gone. Returns a descriptor or -errno (-ENOENT: already gone).
+	 */
+	int (*open)(struct mta_queue *q, const char *id);
+
+	/* Facts from a descriptor that open() gave; bounded reads. `id` and `pid` (0: any) are checked against what the file says: -ESTALE if it is another message. */
+	int (*facts)(struct mta_queue *q, int fd, const char *id, uint32_t pid, struct message_facts *out);
+
+	int (*recipients)(struct mta_queue *q, const char *id, recipient_fn fn, void *arg);
+
+	/* Lines of commands (for a person to run) that hold / delete message `id`, or (id NULL) explain how to do it for a list of ids on stdin. */
+	const char *(*howto)(const struct mta_queue *q, const char *verb, char *buf, size_t size, const char *id);
+};
+
+extern const struct mta mta_qmail, mta_postfix, mta_exim, mta_sendmail, mta_nullmailer;
+
+/* All of them, ends with NULL. */
+extern const struct mta *const mta_all[];
+const struct mta *mta_by_name(const char *name);
+
+#endif
