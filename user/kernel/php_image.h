@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * A file that holds a PHP engine (php-fpm, php-cgi, php, lsphp, libphp.so): which version, where
+ * its globals are, and whether its memory may be read with a layout of the table. Knows ELF files,
+ * not processes.
+ */
+#ifndef ST_PHP_IMAGE_H
+#define ST_PHP_IMAGE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "kernel/php_layouts.h"
+#include "spamtrace.h"
+
+struct php_image {
+	struct st_php_image st;           /* what the kernel side gets; st.usable is the verdict */
+	const struct php_layout_row *row; /* NULL: no row for this version */
+	bool module; /* a shared library that a server loads (libphp), not a program */
+	bool zts;    /* thread safe build: its globals are per thread, nothing reads them yet */
+	uint64_t map_vaddr; /* p_vaddr - p_offset of the first PT_LOAD: base = start - offset -
+			       this, of any mapping in it */
+	uid_t owner; /* of the file: one that root does not own may show what its owner likes */
+	char version[24];  /* "8.2.36", as the engine says it; "" when not found */
+	char build_id[41]; /* hex, "" when there is none */
+	char reason[120];  /* why it is not usable, in words; "" when it is */
+};
+
+/*
+ * Reads the ELF file open at `fd` (for reading; stays the caller's, its position moves). 0: *out
+ * describes a PHP engine, which may be unusable. -ENOEXEC: not a PHP engine. -EIO and others: it
+ * could not be read. The file may be hostile: it is read with pread, never mapped, and every size
+ * is bounded.
+ */
+int php_image_open(int fd, struct php_image *out);
+
+/* The same, by path (a regular file; never waits on a FIFO). */
+int php_image_open_path(const char *path, struct php_image *out);
+
+#endif
