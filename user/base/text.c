@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/cleanup.h"
@@ -150,6 +151,48 @@ size_t text_utf8(char *out, size_t size, const char *in, size_t len)
 	}
 	out[used] = '\0';
 	return used;
+}
+
+/* One code point as JSON escapes it: one or two UTF-16 units. */
+static size_t json_escape(char out[16], uint32_t cp)
+{
+	if (cp < 0x10000)
+		return (size_t)sprintf(out, "\\u%04x", cp);
+	cp -= 0x10000;
+	return (size_t)sprintf(out, "\\u%04x\\u%04x", 0xd800 + (cp >> 10), 0xdc00 + (cp & 0x3ff));
+}
+
+char *text_json_line(const char *json, size_t *ret_len)
+{
+	size_t len = strlen(json), extra = 0, used = 0, n;
+	uint32_t cp = 0;
+	char piece[16];
+	char *out;
+
+	for (size_t i = 0; i < len; i += n) {
+		n = decode(json + i, len - i, &cp);
+		if (!n)
+			n = 1;
+		else if (is_hostile(cp))
+			extra += json_escape(piece, cp);
+	}
+	out = malloc(len + extra + 2);
+	if (!out)
+		return NULL;
+	for (size_t i = 0; i < len; i += n) {
+		n = decode(json + i, len - i, &cp);
+		if (n && is_hostile(cp)) {
+			used += json_escape(out + used, cp);
+			continue;
+		}
+		n = n ? n : 1;
+		memcpy(out + used, json + i, n);
+		used += n;
+	}
+	out[used++] = '\n';
+	out[used] = '\0';
+	*ret_len = used;
+	return out;
 }
 
 /* The next character of text that should be valid UTF-8: its bytes (at least 1) and columns. */
