@@ -23,15 +23,29 @@
 	.req_server = 16, .req_hostname = 80, .req_method = 112, .req_unparsed_uri = 328,          \
 	.req_filename = 344, .req_useragent_ip = 688, .srv_hostname = 96
 
-#define HEADERS "offsetof() over the series' development headers"
+/* version, proved by tests/php/run, st_size of EG and SG, request time, current_execute_data, prev, filename */
+#define ROW(version_, tested_, eg_size_, sg_size_, time_, current_, prev_, filename_, source_)     \
+	{ .version = version_, .tested = tested_, .eg_size = eg_size_, .sg_size = sg_size_,        \
+	  .sg_request_time = time_, .source = source_,                                             \
+	  .layout = { UNCHANGED, .eg_current_execute_data = current_, .eg_included_files = 360,    \
+		      .ex_prev = prev_, .fn_filename = filename_ } }
+
+#define HEADERS "offsetof() over the headers of php-dev "
+#define PHPSPY	"structs of github.com/adsr/phpspy, printed by gdb"
 
 static const struct php_layout_row rows[] = {
-	{
-		.version = 80200, .tested = true, .eg_size = 1800, .sg_size = 552,
-		.sg_request_time = 440, .source = HEADERS,
-		.layout = { UNCHANGED, .eg_current_execute_data = 488, .eg_included_files = 360,
-			    .ex_prev = 48, .fn_filename = 152 },
-	},
+	ROW(70000, false, 1544, 560, 440, 480, 56, 120, HEADERS "7.0.33"),
+	ROW(70100, false,    0,   0, 440, 480, 48, 120, PHPSPY),
+	ROW(70200, false, 1592, 560, 440, 480, 48, 120, HEADERS "7.2.24"),
+	ROW(70300, false,    0,   0, 440, 488, 48, 128, PHPSPY),
+	ROW(70400, false, 1664, 552, 440, 488, 48, 136, HEADERS "7.4.33"),
+	ROW(80000, false,    0,   0, 440, 488, 48, 144, PHPSPY),
+	ROW(80100, false, 1752, 552, 440, 488, 48, 144, HEADERS "8.1.2"),
+	ROW(80200, true,  1800, 552, 440, 488, 48, 152, HEADERS "8.2.36"),
+	ROW(80300, false, 1816, 560, 440, 488, 48, 144, HEADERS "8.3.6"),
+	ROW(80400, false, 1984, 648, 440, 488, 48, 168, HEADERS "8.4.27, 8.4.28"),
+	ROW(80500, false, 1984, 648, 440, 512, 48, 168, HEADERS "8.5.7"),
+	ROW(80600, false, 2200, 624, 432, 512, 48, 168, HEADERS "8.6.0RC3"),
 };
 /* clang-format on */
 
