@@ -15,7 +15,7 @@ WARN   := -Wall -Wextra -Wshadow -Wconversion -Wtype-limits -Werror
 CFLAGS ?= -O2 -g
 ALL_CFLAGS := -std=gnu11 -D_GNU_SOURCE -DSPAMTRACE_VERSION='"$(VERSION)"' -Ibpf -Iuser -I$(O) $(WARN) $(CFLAGS)
 BPF_CFLAGS := -std=gnu11 -O2 -g -target bpf -mcpu=v2 -D__TARGET_ARCH_x86 -I. -Ibpf -Wall -Wextra -Wshadow \
-	      -Wtype-limits -Werror -Wno-unused-parameter -Wno-missing-declarations
+	      -Wtype-limits -Werror -Wno-unused-parameter -Wno-missing-declarations -Wno-gnu-variable-sized-type-not-at-end
 
 BPF_SRC  := $(wildcard bpf/*.bpf.c)
 BPF_OBJ  := $(BPF_SRC:bpf/%.bpf.c=$(O)/%.bpf.o)

@@ -31,7 +31,7 @@ struct st_inode {
 	__u32 pad;
 };
 
-/* A string in the record's data[]; len has no NUL. ST_STR_CUT in cut: there was more. */
+/* A string in the data that follows the record's struct; len has no NUL. cut: there was more. */
 struct st_str {
 	__u16 off;
 	__u16 len : 15;
@@ -97,6 +97,7 @@ struct st_origin {
 	struct st_header h;   /* h.task is the worker */
 	__u64 id;	      /* unique while this tracer runs; 0 is never used */
 	struct st_task child; /* the child that carries it; zero unless why is ST_BY_FORK */
+	__u64 parent;	      /* the origin that the worker itself carried, 0: none */
 	struct st_inode exe;
 	__u32 uid, euid;
 	__u32 gid, mntns;
@@ -117,7 +118,6 @@ struct st_origin {
 	struct st_str filename;	   /* request_rec.filename (mod_php only) */
 	struct st_str cwd;	   /* of the worker */
 	struct st_frame frame[ST_MAX_FRAMES];
-	char data[];
 };
 
 /* ---- lineage ---- */
@@ -176,10 +176,9 @@ struct st_exec {
 	struct st_str args;	/* NUL separated */
 	struct st_str env;	/* NUL separated, only under ST_P_ENV */
 	struct st_str cwd;
-	struct st_str script;  /* the interpreter's argument block that it descends from (Perl, sh ...) */
-	struct st_str script_cwd;
+	struct st_str script;  /* arguments of the outermost interpreter that it descends from (Perl, sh ...) */
+	struct st_str script_inner; /* of the innermost, when it is another */
 	struct st_ancestor ancestor[ST_MAX_ANCESTORS]; /* parent first */
-	char data[];
 };
 
 struct st_exit {
@@ -214,14 +213,13 @@ struct st_queue {
 	struct st_str name; /* relative to the queue's root: of the new name, or of what was removed */
 	struct st_str old;  /* link, rename */
 	char comm[16];
-	char data[];
 };
 
 /* In map `queues`, keyed by the inode of a queue's root. */
 struct st_rule {
 	char top[8];  /* first bytes of the first component below the root; all zero: any */
 	__u32 ops;    /* which operations matter there */
-	__u32 pad;
+	__u32 commits; /* which of them end an injection: counted by uid in the kernel */
 };
 
 struct st_queue_root {
@@ -252,7 +250,6 @@ struct st_open {
 	__u32 uid, pad;
 	struct st_str path; /* as given */
 	struct st_str cwd;
-	char data[];
 };
 
 struct st_image {

@@ -1,0 +1,295 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* fork, exec, exit: origins are taken here and inherited down the fork tree. */
+#include "vmlinux.h"
+
+#include <bpf/bpf_tracing.h>
+
+#include "php.bpf.h"
+
+#define EXEC_MASK 4095
+#define ARGS_MAX  2048
+#define ENV_MAX	  2048
+
+struct exec_record {
+	struct st_exec e;
+	char data[EXEC_MASK + 1 + ARGS_MAX];
+};
+
+static __always_inline void carry(const struct st_task *key, const struct task_state *state)
+{
+	if (bpf_map_update_elem(&tasks, key, state, BPF_ANY))
+		count_lost(ST_LOST_TASK_MAP);
+}
+
+SEC("tp_btf/sched_process_fork")
+int BPF_PROG(on_fork, struct task_struct *parent, struct task_struct *child)
+{
+	struct task_state *carried, state = {};
+	struct script_state *script;
+	struct st_program *program;
+	struct st_task self, kid;
+	struct st_inode exe;
+	struct st_fork *f;
+
+	task_key(child, &kid);
+	task_key(parent, &self);
+	if (kid.tgid == self.tgid)
+		return 0; /* a thread */
+	carried = bpf_map_lookup_elem(&tasks, &self);
+	if (carried)
+		state = *carried;
+	script = bpf_map_lookup_elem(&scripts, &self);
+	if (script && bpf_map_update_elem(&scripts, &kid, script, BPF_ANY))
+		count_lost(ST_LOST_SCRIPT_MAP);
+
+	exe_id(parent, &exe);
+	program = bpf_map_lookup_elem(&programs, &exe);
+	if (program && (program->role == ST_ROLE_PHP || program->role == ST_ROLE_HTTPD)) {
+		__u64 id = php_snapshot(parent, program, &exe, &self, &kid, state.origin, ST_BY_FORK);
+
+		if (id) {
+			state.origin = id;
+			state.injection = 0;
+			carry(&kid, &state);
+			return 0; /* the origin record names the child */
+		}
+	}
+	if (!state.origin && !state.injection)
+		return 0;
+	carry(&kid, &state);
+	f = reserve(sizeof(*f), ST_LOST_RING_LINEAGE);
+	if (!f)
+		return 0;
+	fill_header(&f->h, ST_FORK, sizeof(*f), &self);
+	f->child = kid;
+	f->origin = state.origin;
+	f->injection = state.injection;
+	bpf_ringbuf_submit(f, BPF_RB_NO_WAKEUP);
+	return 0;
+}
+
+/* Copies a user block (argv or environment) of the new program; at most `max`, a power of two not above ARGS_MAX. */
+static __always_inline void append_block(char *data, __u32 *off, __u64 start, __u64 end, __u32 max,
+					 struct st_str *s)
+{
+	__u32 at = *off & EXEC_MASK;
+	__u64 len = end - start;
+	__u32 n = len < max ? (__u32)len : max - 1;
+
+	n &= max - 1;
+	if (!start || end <= start || *off > EXEC_MASK)
+		return;
+	if (bpf_probe_read_user(data + at, n, (const void *)start)) {
+		count_lost(ST_LOST_READ);
+		s->cut = 1;
+		return;
+	}
+	s->off = (__u16)at;
+	s->len = (__u16)n & 0x7fff;
+	s->cut = len >= max;
+	*off += n;
+}
+
+static __always_inline void append_ancestors(struct task_struct *task, struct st_exec *e)
+{
+	struct task_struct *t = BPF_CORE_READ(task, group_leader, real_parent);
+	__u32 n = 0;
+
+	for (int i = 0; i < ST_MAX_ANCESTORS; i++) {
+		struct st_ancestor *a = &e->ancestor[i];
+
+		__builtin_memset(a, 0, sizeof(*a));
+		if (!t || BPF_CORE_READ(t, tgid) <= 1)
+			continue;
+		task_key(t, &a->task);
+		exe_id(t, &a->exe);
+		bpf_core_read_str(a->comm, sizeof(a->comm), &t->comm);
+		t = BPF_CORE_READ(t, group_leader, real_parent);
+		n++;
+	}
+	e->ancestors = (__u8)n;
+}
+
+static __always_inline __u32 tty_of(struct task_struct *task)
+{
+	struct tty_struct *tty = BPF_CORE_READ(task, signal, tty);
+
+	if (!tty)
+		return 0;
+	return (__u32)BPF_CORE_READ(tty, driver, major) << 20 |
+	       (__u32)(BPF_CORE_READ(tty, driver, minor_start) + BPF_CORE_READ(tty, index));
+}
+
+/* Remembers an interpreter's arguments for those who descend from it: the outermost script, and the latest. */
+static __always_inline void remember_script(struct task_struct *task, const struct st_task *self)
+{
+	struct script_state *old = bpf_map_lookup_elem(&scripts, self), *s;
+	__u64 start = BPF_CORE_READ(task, mm, arg_start), end = BPF_CORE_READ(task, mm, arg_end);
+	__u32 zero = 0, n = end - start < SCRIPT_ARGS ? (__u32)(end - start) : SCRIPT_ARGS - 1;
+
+	n &= 255;
+	if (n >= SCRIPT_ARGS || !n)
+		return;
+	if (old) {
+		if (bpf_probe_read_user(old->inner, n, (const void *)start) == 0)
+			old->inner_len = (__u16)n;
+		return;
+	}
+	s = bpf_map_lookup_elem(&script_room, &zero);
+	if (!s)
+		return;
+	__builtin_memset(s, 0, sizeof(*s));
+	if (bpf_probe_read_user(s->outer, n, (const void *)start)) {
+		count_lost(ST_LOST_READ);
+		return;
+	}
+	s->outer_len = (__u16)n;
+	if (bpf_map_update_elem(&scripts, self, s, BPF_ANY))
+		count_lost(ST_LOST_SCRIPT_MAP);
+}
+
+static __always_inline void append_scripts(const struct st_task *self, struct exec_record *r, __u32 *off)
+{
+	struct script_state *s = bpf_map_lookup_elem(&scripts, self);
+
+	if (!s || *off > EXEC_MASK)
+		return;
+	__builtin_memcpy(r->data + (*off & EXEC_MASK), s->outer, SCRIPT_ARGS);
+	r->e.script.off = (__u16)(*off & EXEC_MASK);
+	r->e.script.len = s->outer_len;
+	*off += SCRIPT_ARGS;
+	if (!s->inner_len || *off > EXEC_MASK)
+		return;
+	__builtin_memcpy(r->data + (*off & EXEC_MASK), s->inner, SCRIPT_ARGS);
+	r->e.script_inner.off = (__u16)(*off & EXEC_MASK);
+	r->e.script_inner.len = s->inner_len;
+	*off += SCRIPT_ARGS;
+}
+
+static __always_inline void count_injection(__u32 uid)
+{
+	struct st_uid_total *t = bpf_map_lookup_elem(&uid_totals, &uid);
+
+	if (!t) {
+		struct st_uid_total zero = {};
+
+		bpf_map_update_elem(&uid_totals, &uid, &zero, BPF_NOEXIST);
+		t = bpf_map_lookup_elem(&uid_totals, &uid);
+	}
+	if (t)
+		__sync_fetch_and_add(&t->injections, 1);
+}
+
+static __always_inline void send_exec(struct task_struct *task, struct linux_binprm *bprm,
+				      const struct st_program *program, const struct st_inode *exe,
+				      const struct st_task *self, const struct task_state *state)
+{
+	struct exec_record *r = reserve(sizeof(*r), ST_LOST_RING_EXEC);
+	__u32 *off;
+	__u64 uids;
+
+	if (!r)
+		return;
+	__builtin_memset(&r->e, 0, offsetof(struct st_exec, ancestor));
+	off = &r->e.h.size; /* the cursor, see struct origin_record */
+	r->e.exe = *exe;
+	r->e.origin = state->origin;
+	r->e.injection = state->injection;
+	r->e.cgroup = bpf_get_current_cgroup_id();
+	uids = bpf_get_current_uid_gid();
+	r->e.uid = (__u32)uids;
+	r->e.gid = (__u32)(uids >> 32);
+	r->e.egid = BPF_CORE_READ(task, cred, egid.val);
+	r->e.euid = BPF_CORE_READ(task, cred, euid.val);
+	if (bpf_core_field_exists(task->loginuid))
+		r->e.loginuid = BPF_CORE_READ(task, loginuid.val);
+	if (bpf_core_field_exists(task->sessionid))
+		r->e.session = BPF_CORE_READ(task, sessionid);
+	r->e.role = program->role;
+	r->e.program = program->id;
+	r->e.mntns = BPF_CORE_READ(task, nsproxy, mnt_ns, ns.inum);
+	r->e.netns = BPF_CORE_READ(task, nsproxy, net_ns, ns.inum);
+	r->e.nspid = ns_pid(task);
+	r->e.tty = tty_of(task);
+	APPEND_STR(bpf_probe_read_kernel_str, r->data, off, EXEC_MASK, 256,
+		   BPF_CORE_READ(bprm, filename), &r->e.filename);
+	append_block(r->data, off, BPF_CORE_READ(task, mm, arg_start),
+		     BPF_CORE_READ(task, mm, arg_end), ARGS_MAX, &r->e.args);
+	r->e.argc_total = (__u32)(BPF_CORE_READ(task, mm, arg_end) - BPF_CORE_READ(task, mm, arg_start));
+	if (program->flags & ST_P_ENV)
+		append_block(r->data, off, BPF_CORE_READ(task, mm, env_start),
+			     BPF_CORE_READ(task, mm, env_end), ENV_MAX, &r->e.env);
+	append_scripts(self, r, off);
+	append_path(task, r->data, off, EXEC_MASK, &r->e.cwd);
+	append_ancestors(task, &r->e);
+	fill_header(&r->e.h, ST_EXEC, (__u32)sizeof(r->e) + r->e.h.size, self);
+	bpf_ringbuf_submit(r, 0);
+}
+
+SEC("tp_btf/sched_process_exec")
+int BPF_PROG(on_exec, struct task_struct *task, pid_t old_pid, struct linux_binprm *bprm)
+{
+	struct task_state *carried, state = {};
+	struct st_program *program;
+	struct st_task self;
+	struct st_inode exe;
+
+	exe_id(task, &exe);
+	program = bpf_map_lookup_elem(&programs, &exe);
+	if (!program)
+		return 0;
+	task_key(task, &self);
+	if (self.tgid == own_tgid)
+		return 0;
+	if (program->role == ST_ROLE_SCRIPT) {
+		remember_script(task, &self);
+		return 0;
+	}
+	if (program->role == ST_ROLE_PHP || program->role == ST_ROLE_HTTPD)
+		return 0;
+	carried = bpf_map_lookup_elem(&tasks, &self);
+	if (carried)
+		state = *carried;
+	if (!state.injection) {
+		state.injection = new_id();
+		state.uid = (__u32)bpf_get_current_uid_gid();
+		if (program->role == ST_ROLE_INJECTOR)
+			count_injection(state.uid);
+		carry(&self, &state);
+	}
+	send_exec(task, bprm, program, &exe, &self, &state);
+	return 0;
+}
+
+/*
+ * The end of a process, not of a thread: signal->live is 0 once the last thread is in do_exit(). A thread that execs makes the
+ * old leader exit with live > 0.
+ */
+SEC("tp_btf/sched_process_exit")
+int BPF_PROG(on_exit, struct task_struct *task)
+{
+	struct task_state *carried;
+	struct st_task self;
+	struct st_exit *e;
+
+	if (BPF_CORE_READ(task, signal, live.counter) > 0)
+		return 0;
+	task_key(task, &self);
+	bpf_map_delete_elem(&scripts, &self);
+	carried = bpf_map_lookup_elem(&tasks, &self);
+	if (!carried)
+		return 0;
+	e = reserve(sizeof(*e), ST_LOST_RING_LINEAGE);
+	if (e) {
+		fill_header(&e->h, ST_EXIT, sizeof(*e), &self);
+		e->origin = carried->origin;
+		e->injection = carried->injection;
+		e->code = (__u32)BPF_CORE_READ(task, exit_code);
+		e->pad = 0;
+		bpf_ringbuf_submit(e, BPF_RB_NO_WAKEUP);
+	}
+	bpf_map_delete_elem(&tasks, &self);
+	return 0;
+}
+
+char LICENSE[] SEC("license") = "GPL";

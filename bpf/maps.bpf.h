@@ -1,0 +1,163 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* Every map and every tunable, on one page. Sizes are upper bounds on what is in flight at one time. */
+#ifndef MAPS_BPF_H
+#define MAPS_BPF_H
+
+#include <bpf/bpf_helpers.h>
+
+#include "spamtrace.h"
+
+#define MAX_TASKS   32768 /* tasks that carry an origin or an injection */
+#define MAX_CALLS   8192  /* queue syscalls between entry and exit */
+#define MAX_SCRIPTS 8192  /* processes that descend from a Perl, Python or shell script */
+#define MAX_SOCKS   16384 /* connections to mail ports */
+#define MAX_UIDS    16384
+
+/* What a task carries down the fork tree. */
+struct task_state {
+	__u64 origin;	 /* 0: none */
+	__u64 injection; /* 0: none */
+	__u32 uid;	 /* real uid of the first injector exec */
+	__u32 pad;
+};
+
+/* The scripts a task descends from; NUL separated argument blocks as they were at exec. */
+#define SCRIPT_ARGS 192
+struct script_state {
+	__u16 outer_len, inner_len;
+	__u32 pad;
+	char outer[SCRIPT_ARGS];
+	char inner[SCRIPT_ARGS];
+};
+
+/* A queue syscall between entry and exit: user pointers to the names. */
+struct call_state {
+	__u64 name, old;
+	__s32 name_dir, old_dir;
+	__u32 op, pad;
+};
+
+/* The old name of a rename between entry and exit of vfs_rename(): d_move() overwrites it. */
+#define RENAME_OLD 160
+struct rename_state {
+	__u32 len, pad;
+	char old[RENAME_OLD];
+};
+
+struct sock_state {
+	__u64 origin, injection;
+	struct st_task task;
+	__u32 uid, pad;
+};
+
+struct queue_path {
+	__u32 bits; /* of prefix */
+	char prefix[124];
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, 16 << 20);
+} events __weak SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 4096);
+	__type(key, struct st_inode);
+	__type(value, struct st_program);
+} programs __weak SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 64);
+	__type(key, __u32);
+	__type(value, struct st_php_image);
+} php_images __weak SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 1024);
+	__type(key, struct st_base_key);
+	__type(value, struct st_base);
+} php_bases __weak SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, MAX_TASKS);
+	__type(key, struct st_task);
+	__type(value, struct task_state);
+} tasks __weak SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, MAX_SCRIPTS);
+	__type(key, struct st_task);
+	__type(value, struct script_state);
+} scripts __weak SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, MAX_CALLS);
+	__type(key, __u64); /* pid_tgid */
+	__type(value, struct call_state);
+} calls __weak SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 1024);
+	__type(key, __u64); /* pid_tgid */
+	__type(value, struct rename_state);
+} renames __weak SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, MAX_SOCKS);
+	__type(key, __u64); /* struct sock * */
+	__type(value, struct sock_state);
+} socks __weak SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 64);
+	__type(key, struct st_inode);
+	__type(value, struct st_queue_root);
+} queues __weak SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
+	__uint(max_entries, 128);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, struct queue_path);
+	__type(value, __u32); /* any queue below that prefix; user space tells which */
+} queue_paths __weak SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, MAX_UIDS);
+	__type(key, __u32);
+	__type(value, struct st_uid_total);
+} uid_totals __weak SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, ST_LOST_COUNT);
+	__type(key, __u32);
+	__type(value, __u64);
+} lost __weak SEC(".maps");
+
+/* Room to put a script_state together in; used with preemption off. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct script_state);
+} script_room __weak SEC(".maps");
+
+/* Set before load: names of FastCGI variables with the hash that PHP's fcgi_hash gives them. */
+enum { FCGI_SCRIPT, FCGI_DOCROOT, FCGI_HOST, FCGI_CLIENT, FCGI_URI, FCGI_KEYS };
+const volatile __u32 fcgi_hash[FCGI_KEYS] __weak;
+const volatile __u32 fcgi_len[FCGI_KEYS] __weak;
+const volatile __u64 fcgi_word[FCGI_KEYS * 2] __weak; /* zero padded to 16 bytes */
+const volatile __u32 own_tgid __weak;			/* the tracer itself is not traced */
+
+#endif

@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Script files opened by web workers: second-class evidence, for engines whose memory cannot be read. Attached only where there is such an
+ * engine, because a syscall tracepoint slows every syscall of the machine a little.
+ */
+#include "vmlinux.h"
+
+#include <bpf/bpf_tracing.h>
+
+#include "task.bpf.h"
+
+#define OPEN_MASK 511
+
+struct open_record {
+	struct st_open o;
+	char data[OPEN_MASK + 1 + 512];
+};
+
+SEC("tracepoint/syscalls/sys_enter_openat")
+int script_open_enter(struct trace_event_raw_sys_enter *ctx)
+{
+	struct task_struct *task = current_task();
+	__u64 thread = bpf_get_current_pid_tgid();
+	struct call_state call = {.name = ctx->args[1], .op = ST_OP_CREATE};
+	struct st_program *program = program_of(task);
+
+	if (!program || (program->role != ST_ROLE_PHP && program->role != ST_ROLE_HTTPD))
+		return 0;
+	if (bpf_map_update_elem(&calls, &thread, &call, BPF_ANY))
+		count_lost(ST_LOST_CALL_MAP);
+	return 0;
+}
+
+/* The whole name is compared by user space; here only enough to leave out images, sockets and libraries. */
+static __always_inline bool may_be_script(const char *name, __u32 len)
+{
+	__u32 word = 0;
+
+	if (len < 5)
+		return false;
+	bpf_probe_read_kernel(&word, sizeof(word), name + ((len - 4) & OPEN_MASK));
+	switch (word) {
+	case 0x7068702e: /* .php */
+	case 0x6c6d7468: /* html of .phtml */
+	case 0x636e692e: /* .inc */
+	case 0x6e69622e: /* .bin of a file cache */
+	case 0x37706870: /* php7 */
+	case 0x35706870: /* php5 */
+		return true;
+	}
+	return false;
+}
+
+SEC("tracepoint/syscalls/sys_exit_openat")
+int script_open_exit(struct trace_event_raw_sys_exit *ctx)
+{
+	__u64 thread = bpf_get_current_pid_tgid();
+	struct call_state *found = bpf_map_lookup_elem(&calls, &thread), call;
+	struct task_struct *task = current_task();
+	struct open_record *r;
+	__u32 off = 0;
+
+	if (!found || found->op != ST_OP_CREATE)
+		return 0;
+	call = *found;
+	bpf_map_delete_elem(&calls, &thread);
+	if (ctx->ret < 0)
+		return 0; /* httpd's own x.php/.htaccess probes end here */
+	r = reserve(sizeof(*r), ST_LOST_RING_OPEN);
+	if (!r)
+		return 0;
+	__builtin_memset(&r->o, 0, sizeof(r->o));
+	APPEND_STR(bpf_probe_read_user_str, r->data, &off, OPEN_MASK, 512, call.name, &r->o.path);
+	if (!may_be_script(r->data, off)) {
+		bpf_ringbuf_discard(r, BPF_RB_NO_WAKEUP);
+		return 0;
+	}
+	r->o.uid = (__u32)bpf_get_current_uid_gid();
+	{
+		struct st_task self;
+
+		task_key(task, &self);
+		fill_header(&r->o.h, ST_OPEN, (__u32)sizeof(r->o) + (off & (OPEN_MASK * 2 + 1)), &self);
+	}
+	bpf_ringbuf_submit(r, BPF_RB_NO_WAKEUP);
+	return 0;
+}
+
+char LICENSE[] SEC("license") = "GPL";
