@@ -8,6 +8,7 @@
 #include "base/text.h"
 
 bool log_verbose;
+void (*log_before)(void);
 
 static void say(const char *fmt, va_list ap, const char *tail)
 {
@@ -17,6 +18,8 @@ static void say(const char *fmt, va_list ap, const char *tail)
 	size_t len = n < 0 ? 0 : (size_t)n < sizeof(raw) ? (size_t)n : sizeof(raw) - 1;
 
 	text_for_terminal(safe, sizeof(safe), raw, len);
+	if (log_before)
+		log_before();
 	fprintf(stderr, "spamtrace: %s%s%s\n", safe, tail ? ": " : "", tail ? tail : "");
 	errno = saved;
 }

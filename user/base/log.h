@@ -9,6 +9,9 @@
 /* Raised by -v; debug lines appear only then. */
 extern bool log_verbose;
 
+/* Called before each message, when set: a live status line gets out of the way. */
+extern void (*log_before)(void);
+
 /* Control and bidi bytes in the formatted text are escaped; a newline is added. errno is kept. */
 void log_info(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 void log_warn(const char *fmt, ...) __attribute__((format(printf, 1, 2)));

@@ -32,7 +32,8 @@ struct table_options {
 
 /* Human table on `out`. Fits 120 columns, degrades to 80. */
 int table_sink_new(FILE *out, const struct table_options *options, struct sink **ret);
-void table_resized(struct sink *s, unsigned columns);
+void table_resized(struct sink *s, unsigned columns); /* 0: asks the terminal */
+void table_lost(struct sink *s, uint64_t lost);	       /* what the status line says of losses */
 
 /* JSON lines (design: ECS-shaped, schema 1) on a descriptor it takes ownership of; one write per line. */
 int json_sink_new(int fd, const char *host_name, struct sink **ret);
