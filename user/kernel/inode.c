@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "kernel/inode.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+
+#include "base/cleanup.h"
+
+/* s_dev as the kernel holds it: MKDEV() of include/linux/kdev_t.h */
+static __u32 kernel_dev(unsigned major, unsigned minor)
+{
+	return major << 20 | (minor & 0xfffff);
+}
+
+/* "36 35 98:0 /mnt1 /mnt2 ...": the third field of mount `id`. */
+static bool find_mount(const char *table, unsigned long id, __u32 *dev)
+{
+	_fclose_ FILE *f = fopen(table, "re");
+	_free_ char *line = NULL;
+	size_t size = 0;
+
+	while (f && getline(&line, &size, f) > 0) {
+		unsigned long mount;
+		unsigned major, minor;
+
+		if (sscanf(line, "%lu %*u %u:%u", &mount, &major, &minor) == 3 && mount == id) {
+			*dev = kernel_dev(major, minor);
+			return true;
+		}
+	}
+	return false;
+}
+
+int inode_of_fd(int fd, pid_t pid, struct st_inode *out)
+{
+	char path[64], line[128];
+	_fclose_ FILE *info = NULL;
+	unsigned long mount = 0;
+	unsigned long long ino;
+	struct stat st;
+	__u32 dev;
+
+	if (fstat(fd, &st))
+		return -errno;
+	*out = (struct st_inode){.ino = st.st_ino,
+				 .dev = kernel_dev(major(st.st_dev), minor(st.st_dev))};
+	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", fd);
+	info = fopen(path, "re");
+	while (info && fgets(line, sizeof(line), info)) {
+		if (sscanf(line, "ino: %llu", &ino) == 1) /* since 5.14 */
+			out->ino = ino;
+		else
+			sscanf(line, "mnt_id: %lu", &mount);
+	}
+	if (!mount)
+		return 0;
+	if (find_mount("/proc/self/mountinfo", mount, &dev)) {
+		out->dev = dev;
+		return 0;
+	}
+	snprintf(path, sizeof(path), "/proc/%d/mountinfo", (int)pid);
+	if (pid > 0 && find_mount(path, mount, &dev))
+		out->dev = dev;
+	return 0;
+}
+
+int inode_of_path(const char *path, pid_t pid, struct st_inode *out)
+{
+	_close_ int fd = open(path, O_PATH | O_CLOEXEC);
+
+	return fd < 0 ? -errno : inode_of_fd(fd, pid, out);
+}
