@@ -42,6 +42,7 @@ struct reading {
 	int fd;
 	Elf *elf;
 	uint64_t file_size;
+	GElf_Shdr rodata;
 	struct symbol symbol[SYMBOLS];
 };
 
@@ -118,8 +119,9 @@ static bool parse_version(const char *s, struct php_image *out)
 }
 
 /* Searches one section in pieces that overlap, so that a large one costs no memory. */
-static bool find_version(const struct reading *r, const GElf_Shdr *sh, struct php_image *out)
+static bool find_version(const struct reading *r, struct php_image *out)
 {
+	const GElf_Shdr *sh = &r->rodata;
 	enum {
 		MARK = sizeof(version_mark) - 1,
 		TAIL = MARK + sizeof(out->version),
@@ -191,9 +193,9 @@ static void read_sections(struct reading *r, struct php_image *out)
 			read_symbols(r, scn, &sh);
 		else if (sh.sh_type == SHT_NOTE && !out->build_id[0])
 			find_build_id(r, scn, &sh, out);
-		else if (sh.sh_type == SHT_PROGBITS && name && !out->st.version &&
-			 strncmp(name, ".rodata", 7) == 0)
-			find_version(r, &sh, out);
+		else if (sh.sh_type == SHT_PROGBITS && name && !r->rodata.sh_size &&
+			 strcmp(name, ".rodata") == 0)
+			r->rodata = sh;
 	}
 }
 
@@ -280,7 +282,7 @@ static void judge(const struct reading *r, struct php_image *out)
 	}
 }
 
-int php_image_open(int fd, struct php_image *out)
+static int open_image(int fd, bool suspected, struct php_image *out)
 {
 	struct php_image image = {0};
 	__attribute__((cleanup(elf_endp))) Elf *elf = NULL;
@@ -298,6 +300,7 @@ int php_image_open(int fd, struct php_image *out)
 	};
 	GElf_Ehdr eh;
 	struct stat st;
+	bool exports;
 	int err;
 
 	if (fstat(fd, &st))
@@ -318,7 +321,10 @@ int php_image_open(int fd, struct php_image *out)
 	if ((err = read_segments(&r, &eh, &image)))
 		return err;
 	read_sections(&r, &image);
-	if (!image.st.version && !r.symbol[SAPI_MODULE].found && !r.symbol[EXECUTE_SCRIPT].found)
+	exports = r.symbol[SAPI_MODULE].found || r.symbol[EXECUTE_SCRIPT].found;
+	if (exports || suspected)
+		find_version(&r, &image);
+	if (!image.st.version && !exports)
 		return -ENOEXEC;
 	if (eh.e_machine != EM_X86_64 || gelf_getclass(elf) != ELFCLASS64)
 		refuse(&image, "built for another machine than x86-64");
@@ -326,6 +332,16 @@ int php_image_open(int fd, struct php_image *out)
 		judge(&r, &image);
 	*out = image;
 	return 0;
+}
+
+int php_image_open(int fd, struct php_image *out)
+{
+	return open_image(fd, true, out);
+}
+
+int php_image_open_exporting(int fd, struct php_image *out)
+{
+	return open_image(fd, false, out);
 }
 
 int php_image_open_path(const char *path, struct php_image *out)

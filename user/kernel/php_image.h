@@ -35,6 +35,12 @@ struct php_image {
  */
 int php_image_open(int fd, struct php_image *out);
 
+/*
+ * The same for any program: one that exports no PHP symbols is -ENOEXEC without a search for PHP's
+ * version in it, which is what makes a look at every program of a host cheap.
+ */
+int php_image_open_exporting(int fd, struct php_image *out);
+
 /* The same, by path (a regular file; never waits on a FIFO). */
 int php_image_open_path(const char *path, struct php_image *out);
 

@@ -1,0 +1,378 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "kernel/php_find.h"
+
+#include <ctype.h>
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <fnmatch.h>
+#include <glob.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "base/cleanup.h"
+#include "kernel/inode.h"
+
+/*
+ * Where PHP stands: Debian, RHEL and its derivatives, SUSE, Plesk, cPanel, CloudLinux, DirectAdmin,
+ * LiteSpeed, Remi's collections, and builds of one's own.
+ */
+static const char *const known_paths[] = {
+	"/usr/sbin/php-fpm*",
+	"/usr/bin/php*",
+	"/usr/bin/lsphp*",
+	"/usr/lib/cgi-bin/php*",
+	"/usr/lib/apache2/modules/libphp*.so",
+	"/usr/lib64/httpd/modules/libphp*.so",
+	"/usr/lib64/apache2*/mod_php*.so",
+	"/usr/local/bin/php*",
+	"/usr/local/sbin/php-fpm*",
+	"/usr/local/php*/bin/php*",
+	"/usr/local/php*/bin/lsphp*",
+	"/usr/local/php*/sbin/php-fpm*",
+	"/usr/local/lsws/lsphp*/bin/lsphp*",
+	"/usr/local/lsws/lsphp*/bin/php*",
+	"/usr/local/apache2/modules/libphp*.so",
+	"/opt/plesk/php/*/bin/php*",
+	"/opt/plesk/php/*/sbin/php-fpm*",
+	"/opt/cpanel/ea-php*/root/usr/bin/php*",
+	"/opt/cpanel/ea-php*/root/usr/bin/lsphp*",
+	"/opt/cpanel/ea-php*/root/usr/sbin/php-fpm*",
+	"/opt/alt/php*/usr/bin/php*",
+	"/opt/alt/php*/usr/bin/lsphp*",
+	"/opt/alt/php*/usr/sbin/php-fpm*",
+	"/opt/remi/php*/root/usr/bin/php*",
+	"/opt/remi/php*/root/usr/sbin/php-fpm*",
+};
+
+/* File names of modules that hold an engine, as servers map them. */
+static const char *const module_names[] = {"libphp*.so*", "mod_php*.so*"};
+
+#define MAX_MAPS_LINES 65536
+
+/* A program that was looked at: what runs there. One entry per exec, shared by its forked children.
+ */
+struct seen {
+	struct st_base_key key;
+	const struct php_engine *engine; /* NULL: none */
+	uint64_t base;
+};
+
+struct php_finder {
+	void (*found)(const struct php_engine *e, void *ctx);
+	void *ctx;
+	struct php_engine **engines;
+	size_t engine_count;
+	struct st_inode *plain; /* files that hold no engine */
+	size_t plain_count;
+	struct seen *seen;
+	size_t seen_count;
+};
+
+/* Both caches only save work: they are emptied when they are full. */
+#define MAX_CACHED 4096
+
+struct php_finder *php_finder_new(void (*found)(const struct php_engine *e, void *ctx), void *ctx)
+{
+	struct php_finder *f = calloc(1, sizeof(*f));
+
+	if (!f)
+		return NULL;
+	f->plain = calloc(MAX_CACHED, sizeof(*f->plain));
+	f->seen = calloc(MAX_CACHED, sizeof(*f->seen));
+	if (!f->plain || !f->seen) {
+		php_finder_free(f);
+		return NULL;
+	}
+	f->found = found;
+	f->ctx = ctx;
+	return f;
+}
+
+void php_finder_free(struct php_finder *f)
+{
+	if (!f)
+		return;
+	for (size_t i = 0; i < f->engine_count; i++) {
+		free(f->engines[i]->path);
+		free(f->engines[i]);
+	}
+	free(f->engines);
+	free(f->plain);
+	free(f->seen);
+	free(f);
+}
+
+size_t php_finder_count(const struct php_finder *f)
+{
+	return f->engine_count;
+}
+
+const struct php_engine *php_finder_engine(const struct php_finder *f, size_t index)
+{
+	return index < f->engine_count ? f->engines[index] : NULL;
+}
+
+static int add_engine(struct php_finder *f, const char *path, const struct st_inode *inode,
+		      const struct php_image *image, const struct php_engine **out)
+{
+	struct php_engine **grown;
+	_free_ struct php_engine *e = calloc(1, sizeof(*e));
+	_free_ char *copy = strdup(path);
+
+	if (!e || !copy)
+		return -ENOMEM;
+	grown = reallocarray(f->engines, f->engine_count + 1, sizeof(*grown));
+	if (!grown)
+		return -ENOMEM;
+	f->engines = grown;
+	e->index = (unsigned)f->engine_count;
+	e->inode = *inode;
+	e->image = *image;
+	e->path = take_ptr(copy);
+	*out = f->engines[f->engine_count++] = take_ptr(e);
+	if (f->found)
+		f->found(*out, f->ctx);
+	return 0;
+}
+
+/*
+ * Opens `open_path` (which may be a link of /proc, so that it is the very file that runs) and finds
+ * or makes its engine. -ENOENT: none. `named`: its name says PHP, so it is one even if nothing is
+ * exported.
+ */
+static int look_at_file(struct php_finder *f, const char *open_path, const char *show_path,
+			pid_t pid, bool named, const struct php_engine **out)
+{
+	_close_ int fd = open(open_path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	struct php_image image;
+	struct st_inode inode;
+	struct stat st;
+	int err;
+
+	if (fd < 0)
+		return -errno;
+	if (fstat(fd, &st) || !S_ISREG(st.st_mode))
+		return -ENOENT;
+	if ((err = inode_of_fd(fd, pid, &inode)))
+		return err;
+	for (size_t i = 0; i < f->engine_count; i++) {
+		if (inode_equal(&f->engines[i]->inode, &inode)) {
+			*out = f->engines[i];
+			return 0;
+		}
+	}
+	for (size_t i = 0; i < f->plain_count; i++)
+		if (inode_equal(&f->plain[i], &inode))
+			return -ENOENT;
+	err = named ? php_image_open(fd, &image) : php_image_open_exporting(fd, &image);
+	if (err == -ENOEXEC) {
+		f->plain_count %= MAX_CACHED;
+		f->plain[f->plain_count++] = inode;
+		return -ENOENT;
+	}
+	return err ? err : add_engine(f, show_path, &inode, &image, out);
+}
+
+int php_finder_path(struct php_finder *f, const char *path, const struct php_engine **out)
+{
+	return look_at_file(f, path, path, 0, true, out);
+}
+
+int php_finder_scan_paths(struct php_finder *f)
+{
+	for (size_t i = 0; i < array_size(known_paths); i++) {
+		glob_t g;
+
+		if (glob(known_paths[i], GLOB_NOSORT, NULL, &g))
+			continue;
+		for (size_t n = 0; n < g.gl_pathc; n++) {
+			const struct php_engine *e;
+
+			if (php_finder_path(f, g.gl_pathv[n], &e) == -ENOMEM) {
+				globfree(&g);
+				return -ENOMEM;
+			}
+		}
+		globfree(&g);
+	}
+	return (int)f->engine_count;
+}
+
+/* Field 26 of /proc/PID/stat, mm->start_code; the name in field 2 may hold anything. */
+static int read_start_code(pid_t pid, __u64 *out)
+{
+	char path[64], text[1024];
+	_close_ int fd = -1;
+	unsigned long long value;
+	const char *p;
+	ssize_t n;
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return errno == ENOENT ? -ESRCH : -errno;
+	n = read(fd, text, sizeof(text) - 1);
+	if (n <= 0)
+		return -ESRCH;
+	text[n] = '\0';
+	p = strrchr(text, ')');
+	for (int field = 2; p && field < 26; field++)
+		p = strchr(p + 1, ' ');
+	if (!p || sscanf(p, " %llu", &value) != 1)
+		return -ESRCH;
+	*out = value;
+	return value > 1 ? 0 : -EACCES; /* 1 is what those see who may not trace it */
+}
+
+static bool names_module(const char *path)
+{
+	const char *base = strrchr(path, '/');
+
+	for (size_t i = 0; base && i < array_size(module_names); i++)
+		if (fnmatch(module_names[i], base + 1, 0) == 0)
+			return true;
+	return false;
+}
+
+/*
+ * The first mapping of a module with an engine. /proc/PID/map_files leads to the very file, even if
+ * it was replaced or is in another mount namespace; where the kernel refuses that, the path does.
+ */
+static int find_module(struct php_finder *f, pid_t pid, const struct php_engine **engine,
+		       uint64_t *base)
+{
+	char path[64];
+	_fclose_ FILE *maps = NULL;
+	_free_ char *line = NULL;
+	size_t size = 0;
+
+	snprintf(path, sizeof(path), "/proc/%d/maps", (int)pid);
+	maps = fopen(path, "re");
+	if (!maps)
+		return errno == ENOENT ? -ESRCH : -errno;
+	for (unsigned n = 0; n < MAX_MAPS_LINES && getline(&line, &size, maps) > 0; n++) {
+		unsigned long long start, end, offset;
+		char *name = strchr(line, '/'), open_path[4096 + 64];
+		int err;
+
+		if (!name || sscanf(line, "%llx-%llx %*4s %llx", &start, &end, &offset) != 3)
+			continue;
+		name[strcspn(name, "\n")] = '\0';
+		if (!names_module(name))
+			continue;
+		snprintf(open_path, sizeof(open_path), "/proc/%d/map_files/%llx-%llx", (int)pid,
+			 start, end);
+		err = look_at_file(f, open_path, name, pid, true, engine);
+		if (err && err != -ENOENT && err != -ENOMEM) {
+			snprintf(open_path, sizeof(open_path), "/proc/%d/root%s", (int)pid, name);
+			err = look_at_file(f, open_path, name, pid, true, engine);
+		}
+		if (err == -ENOENT)
+			continue;
+		if (!err)
+			*base = start - offset - (*engine)->image.map_vaddr;
+		return err;
+	}
+	return -ENOENT;
+}
+
+static bool names_php(const char *path)
+{
+	const char *base = strrchr(path, '/');
+
+	return strstr(base ? base : path, "php") != NULL;
+}
+
+static int look_at_process(struct php_finder *f, pid_t pid, const struct st_base_key *key,
+			   const char *link, struct seen *out)
+{
+	char exe[4096];
+	const struct php_engine *engine = NULL;
+	ssize_t n = readlink(link, exe, sizeof(exe) - 1);
+	int err;
+
+	if (n < 0)
+		return errno == ENOENT ? -ESRCH : -errno;
+	exe[n] = '\0';
+	*out = (struct seen){.key = *key};
+	err = look_at_file(f, link, exe, pid, names_php(exe), &engine);
+	if (!err && !engine->image.module) {
+		out->engine = engine;
+		out->base = key->start_code - engine->image.st.text_vaddr;
+		return 0;
+	}
+	if (err && err != -ENOENT)
+		return err;
+	err = find_module(f, pid, &engine, &out->base);
+	if (!err)
+		out->engine = engine;
+	return err == -ENOENT ? 0 : err;
+}
+
+int php_finder_process(struct php_finder *f, pid_t pid, bool fresh, struct php_process *out)
+{
+	char link[64];
+	_close_ int fd = -1;
+	struct st_base_key key;
+	struct seen seen, *cached = NULL;
+	int err;
+
+	snprintf(link, sizeof(link), "/proc/%d/exe", (int)pid);
+	fd = open(link, O_PATH | O_CLOEXEC);
+	if (fd < 0)
+		return errno == ENOENT ? -ENOENT : -errno; /* a kernel thread, or gone */
+	memset(&key, 0, sizeof(key));
+	if ((err = inode_of_fd(fd, pid, &key.exe)) || (err = read_start_code(pid, &key.start_code)))
+		return err;
+	for (size_t i = 0; i < f->seen_count && !cached; i++)
+		if (inode_equal(&f->seen[i].key.exe, &key.exe) &&
+		    f->seen[i].key.start_code == key.start_code)
+			cached = &f->seen[i];
+	if (cached && !fresh) {
+		seen = *cached;
+	} else {
+		if ((err = look_at_process(f, pid, &key, link, &seen)))
+			return err;
+		if (!cached) {
+			f->seen_count %= MAX_CACHED;
+			cached = &f->seen[f->seen_count++];
+		}
+		*cached = seen;
+	}
+	if (!seen.engine)
+		return -ENOENT;
+	*out = (struct php_process){
+		.pid = pid, .engine = seen.engine, .key = key, .base = seen.base};
+	return 0;
+}
+
+int php_finder_scan_processes(struct php_finder *f,
+			      int (*each)(const struct php_process *p, void *ctx), void *ctx,
+			      unsigned *denied)
+{
+	_closedir_ DIR *proc = opendir("/proc");
+	const struct dirent *entry;
+	unsigned refused = 0;
+
+	if (!proc)
+		return -errno;
+	while ((entry = readdir(proc))) {
+		struct php_process p;
+		int err;
+
+		if (!isdigit((unsigned char)entry->d_name[0]))
+			continue;
+		err = php_finder_process(f, (pid_t)atoi(entry->d_name), false, &p);
+		if (err == -ENOMEM)
+			return err;
+		if (err == -EACCES || err == -EPERM)
+			refused++;
+		else if (!err && each && (err = each(&p, ctx)))
+			return err;
+	}
+	if (denied)
+		*denied = refused;
+	return 0;
+}
