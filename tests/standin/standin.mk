@@ -17,6 +17,9 @@ $(O)/standin/qmail/qmail-lspawn $(O)/standin/qmail/qmail-rspawn: $(STANDIN_SRC)/
 $(O)/standin/qmail/qmail-qstat: $(STANDIN_SRC)/qmail-qread.c
 $(filter-out $(STANDIN_TWICE),$(STANDIN_BIN)): $(O)/standin/qmail/%: $(STANDIN_SRC)/%.c
 
+# Static, so that they run in the root file system of any Debian suite; the linker's warning about
+# getpwnam() in static programs is of no concern, "files" is built in.
 $(STANDIN_BIN): $(STANDIN_SRC)/common.c $(STANDIN_SRC)/qmail.h
 	$(call msg,STANDIN,$@)
-	$(Q)mkdir -p $(@D) && $(CC) -std=gnu11 -D_GNU_SOURCE $(WARN) $(CFLAGS) -o $@ $(filter %.c,$^)
+	$(Q)mkdir -p $(@D) && $(CC) -std=gnu11 -D_GNU_SOURCE $(WARN) $(CFLAGS) -static -Wl,--no-warnings -o $@ \
+	  $(filter %.c,$^)
