@@ -42,4 +42,7 @@ const struct php_layout_row *php_layout_table(size_t *count);
 #define PHP_FCGI_BUCKETS 128
 uint32_t php_fcgi_hash(const char *name, size_t len);
 
+/* request_rec.request_time: microseconds since 1970 (httpd.h of Apache 2.4.62 to 2.4.71). */
+#define APACHE_REQUEST_TIME 88
+
 #endif
