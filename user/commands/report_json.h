@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* JSON lines of commands that report once (auth, doctor): the same envelope and nesting as the
+ * trace's. */
+#ifndef ST_REPORT_JSON_H
+#define ST_REPORT_JSON_H
+
+#include <jansson.h>
+#include <stdint.h>
+#include <stdio.h>
+
+/* An object with @timestamp, event.action, event.id, event.sequence, host.name and
+ * spamtrace.schema. */
+json_t *report_line(const char *action);
+
+/* Puts `value` (stolen) at "a.b.c". */
+void report_put(json_t *line, const char *key, json_t *value);
+void report_put_count(json_t *line, const char *key, uint64_t count);
+
+/* Any bytes as valid UTF-8; absent when NULL or empty. */
+void report_put_text(json_t *line, const char *key, const char *text);
+json_t *report_text(const char *text);
+
+/* Seconds since 1970 as RFC 3339; absent when 0. */
+void report_put_time(json_t *line, const char *key, int64_t seconds);
+
+/* Writes the line and frees it. Returns 0 or -errno. */
+int report_write(FILE *out, json_t *line);
+
+#endif
