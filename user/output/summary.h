@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* The end of a trace on a page: who sent, do the books balance, what was lost. Shared by the live
+ * end and by the report of a recording. */
+#ifndef ST_SUMMARY_H
+#define ST_SUMMARY_H
+
+#include <stdbool.h>
+#include <stdio.h>
+
+#include "trace/event.h"
+
+struct summary_style {
+	unsigned columns; /* at least 80 is assumed; paths and ids on lines of their own may be
+			     longer */
+	bool color;
+	enum tally_by by; /* which list comes first */
+	unsigned top;     /* rows of each list; 0: 10 */
+};
+
+void summary_print(FILE *out, const struct summary_event *e, const struct summary_style *style);
+
+#endif
