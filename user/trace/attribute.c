@@ -1,0 +1,463 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "trace/attribute.h"
+
+#include <arpa/inet.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "trace/culprit.h"
+
+#define HAS(e) (1u << (e))
+
+static void weaken(struct mail_event *e, enum attribution to, const char *reason)
+{
+	if (e->attribution > to)
+		e->attribution = to;
+	if (!e->reason)
+		e->reason = reason;
+}
+
+static const char *copy(char *to, size_t size, const char *from)
+{
+	if (!from || !*from)
+		return NULL;
+	snprintf(to, size, "%s", from);
+	return to;
+}
+
+static const char *sapi_name(uint8_t sapi)
+{
+	switch (sapi) {
+	case ST_SAPI_APACHE2HANDLER:
+		return "apache2handler";
+	case ST_SAPI_FPM:
+		return "fpm-fcgi";
+	case ST_SAPI_CGI:
+		return "cgi-fcgi";
+	case ST_SAPI_CLI:
+		return "cli";
+	}
+	return NULL;
+}
+
+static void set_culprit(struct mail_event *e, const struct frame *frames, size_t count)
+{
+	bool library = false;
+	int i = culprit_find(frames, count, &library);
+
+	if (i < 0)
+		return;
+	e->culprit_file = frames[i].file;
+	e->culprit_line = frames[i].line;
+	e->culprit_function = frames[i].function;
+}
+
+static void set_url(struct mail_event *e, struct attribution_room *room, const char *uri)
+{
+	char *query;
+
+	/* the query string may hold secrets, and says nothing about who sends */
+	if (!copy(room->url_path, sizeof(room->url_path), uri))
+		return;
+	query = strchr(room->url_path, '?');
+	if (query)
+		*query = '\0';
+	if (room->url_path[0])
+		e->url_path = room->url_path;
+}
+
+static void set_vhost(const struct attribute_ops *ops, const struct origin *o, struct attribution_room *room,
+		      struct mail_event *e)
+{
+	struct vhost_query q = {
+		.docroot = e->docroot,
+		.script = e->script,
+		.host_header = e->host_header,
+		.server_name_from_memory = o->server_name,
+		.mntns = o->mntns,
+	};
+
+	if (ops->vhost(ops->arg, &q, &room->vhost))
+		return;
+	e->vhost = room->vhost.name;
+	e->evidence |= HAS(room->vhost.evidence);
+	if (!room->vhost.exact)
+		weaken(e, ATTRIBUTION_INFERRED, room->vhost.reason);
+}
+
+/* A plain CGI has its request only in the environment of the engine's process. */
+static void fill_from_environment(const struct attribute_ops *ops, const struct origin *o,
+				  struct attribution_room *room, struct mail_event *e)
+{
+	bool any = false;
+
+	if (o->sapi != ST_SAPI_CGI || (o->flags & ST_O_FCGI))
+		return;
+	if (ops->environment(ops->arg, &o->worker, "DOCUMENT_ROOT", room->docroot, sizeof(room->docroot))) {
+		e->docroot = room->docroot;
+		any = true;
+	}
+	if (ops->environment(ops->arg, &o->worker, "REMOTE_ADDR", room->client, sizeof(room->client))) {
+		e->client_ip = room->client;
+		any = true;
+	}
+	if (ops->environment(ops->arg, &o->worker, "HTTP_HOST", room->host, sizeof(room->host)))
+		e->host_header = room->host;
+	if (!e->url_path) {
+		char uri[1024];
+
+		if (ops->environment(ops->arg, &o->worker, "REQUEST_URI", uri, sizeof(uri)))
+			set_url(e, room, uri);
+	}
+	if (any)
+		e->evidence |= HAS(EVIDENCE_ENVIRONMENT);
+}
+
+static void set_request(const struct attribute_ops *ops, const struct origin *o,
+			struct attribution_room *room, struct mail_event *e)
+{
+	if (o->sapi == ST_SAPI_CLI)
+		return;
+	e->docroot = o->docroot;
+	e->client_ip = o->client;
+	e->host_header = o->host;
+	e->method = o->method;
+	set_url(e, room, o->uri);
+	fill_from_environment(ops, o, room, e);
+	set_vhost(ops, o, room, e);
+}
+
+/* A CLI script that a web request started is that request's doing. */
+static const struct origin *web_parent(const struct attribute_ops *ops, const struct origin *o)
+{
+	for (int depth = 0; o && o->sapi == ST_SAPI_CLI && depth < 8; depth++)
+		o = o->parent ? ops->origin(ops->arg, o->parent) : NULL;
+	return o && o->sapi != ST_SAPI_CLI ? o : NULL;
+}
+
+static void set_origin(const struct attribute_ops *ops, const struct origin *o,
+		       struct attribution_room *room, struct mail_event *e)
+{
+	const struct origin *web = web_parent(ops, o);
+
+	e->source = web ? SOURCE_SCRIPT : SOURCE_CLI;
+	e->evidence |= HAS(EVIDENCE_PHP_MEMORY);
+	e->php_version = ops->php_version(ops->arg, o->image);
+	e->php_sapi = sapi_name(o->sapi);
+	memcpy(room->frames, o->frames, sizeof(room->frames));
+	e->frames = room->frames;
+	e->frame_count = o->frame_count;
+	e->stack_cut = o->stack_cut;
+	if (origin_primary(o, &room->primary) == 0) {
+		e->script = room->primary.path;
+		if (!room->primary.exact)
+			weaken(e, ATTRIBUTION_INFERRED, room->primary.reason);
+	} else {
+		weaken(e, ATTRIBUTION_INFERRED, "the engine's memory did not name the primary script");
+	}
+	set_culprit(e, o->frames, o->frame_count);
+	if (!o->frame_count)
+		weaken(e, ATTRIBUTION_INFERRED, "the engine's stack could not be read");
+	if (web)
+		set_request(ops, web, room, e);
+}
+
+const char *attribute_script_of(const char *args, size_t len)
+{
+	const char *p = args, *end = args + len;
+	const char *base;
+
+	if (!args || !len || !memchr(args, '\0', len))
+		return NULL;
+	base = strrchr(args, '/') ? strrchr(args, '/') + 1 : args;
+	p += strlen(args) + 1;
+	while (p < end && *p == '-') {
+		bool shell = strstr(base, "sh") != NULL;
+
+		if (!strncmp(p, "-c", 2) || (!shell && !strncmp(p, "-e", 2)) || !strcmp(p, "-") ||
+		    !strncmp(p, "-m", 2))
+			return NULL;
+		p += strnlen(p, (size_t)(end - p)) + 1;
+	}
+	return p < end && *p ? p : NULL;
+}
+
+/* The script that a Perl, Python or shell process runs: not a wrapper that stands in for sendmail. */
+static const char *interpreted_script(const struct injection *i)
+{
+	const char *inner = attribute_script_of(i->script_inner, i->script_inner_len);
+	const char *outer = attribute_script_of(i->script, i->script_len);
+	const char *base = inner && strrchr(inner, '/') ? strrchr(inner, '/') + 1 : inner;
+
+	if (inner && strcmp(base, "sendmail") && strcmp(base, "qmail-inject") && strcmp(base, "mail"))
+		return inner;
+	return outer;
+}
+
+static void set_script_file(const struct injection *i, struct attribution_room *room, struct mail_event *e,
+			    const char *script)
+{
+	if (script[0] == '/') {
+		copy(room->script, sizeof(room->script), script);
+	} else if (i->cwd) {
+		snprintf(room->script, sizeof(room->script), "%s/%s", i->cwd, script);
+		weaken(e, ATTRIBUTION_INFERRED,
+		       "the script was named relative to a directory that it may have left");
+	} else {
+		copy(room->script, sizeof(room->script), script);
+	}
+	e->script = e->culprit_file = room->script;
+	e->evidence |= HAS(EVIDENCE_ARGV);
+}
+
+static bool web_ancestor(const struct attribute_ops *ops, const struct injection *i)
+{
+	for (size_t n = 0; n < i->ancestors; n++) {
+		uint32_t role = ST_ROLE_NONE;
+
+		ops->program_at(ops->arg, &i->ancestor[n].exe, &role);
+		if (role == ST_ROLE_HTTPD)
+			return true;
+	}
+	return false;
+}
+
+static void set_terminal(const struct injection *i, struct attribution_room *room, struct mail_event *e)
+{
+	uint32_t major = i->tty >> 20, minor = i->tty & 0xfffff;
+
+	if (!i->tty)
+		return;
+	if (major >= 136 && major <= 143) /* Unix98 pty slaves, Documentation/admin-guide/devices.txt */
+		snprintf(room->terminal, sizeof(room->terminal), "pts/%u", (major - 136) * 256 + minor);
+	else if (major == 4)
+		snprintf(room->terminal, sizeof(room->terminal), minor < 64 ? "tty%u" : "ttyS%u",
+			 minor < 64 ? minor : minor - 64);
+	else
+		snprintf(room->terminal, sizeof(room->terminal), "%u:%u", major, minor);
+	e->terminal = room->terminal;
+}
+
+/* No PHP in sight: a script of another language, a user, a program of the system. */
+static void set_other(const struct attribute_ops *ops, const struct injection *i,
+		      struct attribution_room *room, struct mail_event *e)
+{
+	const char *script = interpreted_script(i);
+
+	if (script) {
+		e->source = web_ancestor(ops, i) ? SOURCE_SCRIPT : SOURCE_CLI;
+		set_script_file(i, room, e, script);
+		return;
+	}
+	e->source = SOURCE_USER;
+}
+
+static void set_process(const struct attribute_ops *ops, const struct injection *i,
+			struct attribution_room *room, struct mail_event *e)
+{
+	const struct mta *mta = NULL;
+	const char *path = ops->program(ops->arg, i->program, &mta);
+	uint32_t role = ST_ROLE_NONE;
+
+	e->uid = i->uid;
+	e->euid = i->euid;
+	e->user_name = copy(room->user, sizeof(room->user), ops->user(ops->arg, i->uid));
+	e->pid = i->task.tgid;
+	e->executable = copy(room->executable, sizeof(room->executable), path);
+	e->args = i->args;
+	e->args_len = i->args_len;
+	e->working_directory = i->cwd;
+	if (i->origin) {
+		e->parent_pid = i->origin->worker.tgid;
+		path = ops->program_at(ops->arg, &i->origin->exe, &role);
+	} else if (i->ancestors) {
+		e->parent_pid = i->ancestor[0].task.tgid;
+		path = ops->program_at(ops->arg, &i->ancestor[0].exe, &role);
+		if (!path && i->ancestor[0].comm[0])
+			path = i->ancestor[0].comm;
+	} else {
+		path = NULL;
+	}
+	e->parent_executable = copy(room->parent, sizeof(room->parent), path);
+	e->container = ops->container(ops->arg, i->cgroup, i->mntns);
+	set_terminal(i, room, e);
+}
+
+static void blank(struct mail_event *e, enum action action)
+{
+	*e = (struct mail_event){
+		.action = action,
+		.uid = COUNT_UNKNOWN,
+		.euid = COUNT_UNKNOWN,
+		.pid = COUNT_UNKNOWN,
+		.parent_pid = COUNT_UNKNOWN,
+		.recipients = COUNT_UNKNOWN,
+		.bytes = COUNT_UNKNOWN,
+		.exit_code = -1,
+	};
+}
+
+static void set_injection(const struct attribute_ops *ops, const struct injection *i,
+			  struct attribution_room *room, struct mail_event *e)
+{
+	e->attribution = ATTRIBUTION_EXACT;
+	e->evidence |= HAS(EVIDENCE_EXEC);
+	set_process(ops, i, room, e);
+	if (i->origin) {
+		e->evidence |= HAS(EVIDENCE_FORK_TREE);
+		set_origin(ops, i->origin, room, e);
+	} else if (i->origin_lost) {
+		e->source = SOURCE_UNKNOWN;
+		weaken(e, ATTRIBUTION_NONE, "the record of its PHP worker was lost");
+	} else {
+		set_other(ops, i, room, e);
+	}
+}
+
+static void set_facts(const struct message_facts *f, struct mail_event *e)
+{
+	e->sender = f->has_sender ? f->sender : NULL;
+	e->from = f->from[0] ? f->from : NULL;
+	e->subject = f->subject[0] ? f->subject : NULL;
+	e->message_id = f->message_id[0] ? f->message_id : NULL;
+	e->auth_user = f->auth_user[0] ? f->auth_user : NULL;
+	e->parent_queue_id = f->parent_id[0] ? f->parent_id : NULL;
+	e->recipients = f->recipients;
+	e->bytes = f->bytes;
+}
+
+/* "NAME=value" in an environment block. */
+static bool env_value(const struct injection *i, const char *name, char *out, size_t size)
+{
+	size_t n = strlen(name);
+
+	for (size_t at = 0; i->env && at < i->env_len; at += strlen(i->env + at) + 1) {
+		const char *p = i->env + at;
+
+		if (!strncmp(p, name, n) && p[n] == '=') {
+			snprintf(out, size, "%s", p + n + 1);
+			return true;
+		}
+	}
+	return false;
+}
+
+/* Mail that came in over SMTP. */
+static void set_smtp(const struct queued *q, struct attribution_room *room, struct mail_event *e)
+{
+	char value[8];
+
+	e->source = e->auth_user ? SOURCE_SMTP_AUTH : SOURCE_SMTP;
+	e->attribution = ATTRIBUTION_EXACT;
+	if (q->has_facts && q->facts.client_ip[0]) {
+		e->client_ip = q->facts.client_ip;
+		e->evidence |= HAS(EVIDENCE_QUEUE_FILE);
+	}
+	if (!q->injection)
+		return;
+	if (env_value(q->injection, "TCPREMOTEIP", room->client, sizeof(room->client))) {
+		e->client_ip = room->client;
+		e->evidence |= HAS(EVIDENCE_ENVIRONMENT);
+	}
+	/* qmail tells relaying clients by RELAYCLIENT alone: a login, or a listed address */
+	if (env_value(q->injection, "RELAYCLIENT", value, sizeof(value)) && !e->auth_user) {
+		char info[256];
+
+		if (env_value(q->injection, "SMTPAUTHUSER", info, sizeof(info))) {
+			e->auth_user = copy(room->host, sizeof(room->host), info);
+			e->source = SOURCE_SMTP_AUTH;
+		}
+	}
+}
+
+static bool is_smtp(const struct queued *q)
+{
+	if (q->actor.run == RUN_SMTPD || q->actor.before == RUN_SMTPD)
+		return true;
+	return q->has_facts && q->facts.from_network;
+}
+
+void attribute_queued(const struct attribute_ops *ops, const struct queued *q, struct attribution_room *room,
+		      struct mail_event *out)
+{
+	blank(out, ACTION_MAIL_QUEUED);
+	out->mta = q->queue->mta->name;
+	out->queue_id = q->id;
+	if (q->has_facts)
+		set_facts(&q->facts, out);
+	out->evidence = HAS(EVIDENCE_QUEUE_COMMIT);
+	if (q->actor.run == RUN_BOUNCE || (q->has_facts && q->facts.bounce)) {
+		out->source = SOURCE_BOUNCE;
+		out->attribution = ATTRIBUTION_EXACT;
+	} else if (q->actor.run == RUN_FORWARD || q->actor.before == RUN_FORWARD) {
+		out->source = SOURCE_FORWARD;
+		out->attribution = ATTRIBUTION_EXACT;
+	} else if (is_smtp(q)) {
+		set_smtp(q, room, out);
+	} else if (q->injection) {
+		set_injection(ops, q->injection, room, out);
+	} else {
+		out->source = SOURCE_UNKNOWN;
+		out->attribution = ATTRIBUTION_NONE;
+		out->reason = q->origin_lost ? "the record of its injection was lost"
+					     : "its injection began before tracing, or was not seen";
+		if (q->has_facts && q->facts.uid != COUNT_UNKNOWN) {
+			out->uid = q->facts.uid;
+			out->user_name = copy(room->user, sizeof(room->user),
+					      ops->user(ops->arg, (uint32_t)q->facts.uid));
+			out->evidence |= HAS(EVIDENCE_QUEUE_FILE);
+		}
+	}
+	if (q->doubt && q->injection)
+		weaken(out, ATTRIBUTION_INFERRED, q->doubt);
+	if (out->attribution == ATTRIBUTION_EXACT)
+		out->reason = NULL;
+}
+
+void attribute_attempt(const struct attribute_ops *ops, const struct injection *i, const char *why,
+		       struct attribution_room *room, struct mail_event *out)
+{
+	blank(out, ACTION_MAIL_ATTEMPTED);
+	out->mta = i->mta ? i->mta->name : NULL;
+	set_injection(ops, i, room, out);
+	out->exit_code = i->exit_code;
+	out->exit_signal = i->exit_signal > 0 ? i->exit_signal : 0;
+	if (why)
+		out->reason = why;
+}
+
+void attribute_removed(const struct removed *r, bool by_mta, struct mail_event *out)
+{
+	blank(out, ACTION_MAIL_REMOVED);
+	out->mta = r->queue->mta->name;
+	out->queue_id = r->id;
+	out->source = SOURCE_UNKNOWN;
+	out->pid = r->actor.task.tgid;
+	out->uid = r->actor.uid;
+	out->remover = r->aborted ? "aborted" : by_mta ? "delivered" : "administrator";
+}
+
+void attribute_connect(const struct attribute_ops *ops, const struct st_connect *k, const struct origin *o,
+		       struct attribution_room *room, struct mail_event *out)
+{
+	blank(out, ACTION_SMTP_CONNECTED);
+	out->attribution = ATTRIBUTION_EXACT;
+	out->uid = k->uid;
+	out->user_name = copy(room->user, sizeof(room->user), ops->user(ops->arg, k->uid));
+	out->pid = k->h.task.tgid;
+	if (o) {
+		uint32_t role;
+
+		set_origin(ops, o, room, out);
+		out->executable = copy(room->executable, sizeof(room->executable),
+				       ops->program_at(ops->arg, &o->exe, &role));
+	} else {
+		weaken(out, ATTRIBUTION_NONE, "the record of its PHP worker was lost");
+	}
+	inet_ntop(k->family == 4 ? AF_INET : AF_INET6, k->daddr, room->client, sizeof(room->client));
+	out->destination_ip = copy(room->host, sizeof(room->host), room->client);
+	out->destination_port = k->dport;
+	out->client_port = k->sport;
+	if (out->attribution == ATTRIBUTION_EXACT)
+		out->reason = NULL;
+}

@@ -1,0 +1,401 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "trace/correlate.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "trace/correlate_internal.h"
+
+int correlate_new(const struct correlate_ops *ops, struct mta_queue *queues, size_t queue_count,
+		  struct correlate **out)
+{
+	struct correlate *c = calloc(1, sizeof(*c));
+
+	if (!c)
+		return -ENOMEM;
+	c->ops = *ops;
+	c->queues = queues;
+	c->queue_count = queue_count;
+	*out = c;
+	return 0;
+}
+
+void correlate_free(struct correlate *c)
+{
+	struct task *t, *t_next;
+	struct waiting *w, *w_next;
+	struct injection *i, *i_next;
+	struct origin *o, *o_next;
+
+	if (!c)
+		return;
+	HASH_ITER(hh, c->tasks, t, t_next) {
+		HASH_DEL(c->tasks, t);
+		free(t);
+	}
+	for (w = c->waiting; w; w = w_next) {
+		w_next = w->next;
+		if (w->fd >= 0)
+			c->ops.close(c->ops.arg, w->fd);
+		free(w);
+	}
+	while (c->in_flight)
+		in_flight_drop(c, c->in_flight);
+	HASH_ITER(hh, c->injections, i, i_next) {
+		HASH_DEL(c->injections, i);
+		injection_free(i);
+	}
+	HASH_ITER(hh, c->origins, o, o_next) {
+		HASH_DEL(c->origins, o);
+		free(o);
+	}
+	free(c);
+}
+
+/* ---- references ---- */
+
+static void origin_put(struct correlate *c, struct origin *o)
+{
+	if (!o || --o->refs)
+		return;
+	HASH_DEL(c->origins, o);
+	c->origin_count--;
+	free(o);
+}
+
+static struct origin *origin_get(struct correlate *c, uint64_t id)
+{
+	struct origin *o = NULL;
+
+	if (id)
+		HASH_FIND(hh, c->origins, &id, sizeof(id), o);
+	if (o)
+		o->refs++;
+	return o;
+}
+
+void injection_free(struct injection *i)
+{
+	free(i->filename);
+	free(i->args);
+	free(i->cwd);
+	free(i->env);
+	free(i->script);
+	free(i->script_inner);
+	free(i);
+}
+
+void injection_put(struct correlate *c, struct injection *i)
+{
+	if (!i || --i->refs)
+		return;
+	HASH_DEL(c->injections, i);
+	origin_put(c, i->origin);
+	injection_free(i);
+}
+
+static struct injection *injection_find(struct correlate *c, uint64_t id)
+{
+	struct injection *i = NULL;
+
+	if (id)
+		HASH_FIND(hh, c->injections, &id, sizeof(id), i);
+	return i;
+}
+
+/* ---- tasks ---- */
+
+struct task *task_find(struct correlate *c, const struct st_task *key)
+{
+	struct task *t = NULL;
+
+	HASH_FIND(hh, c->tasks, key, sizeof(*key), t);
+	return t;
+}
+
+static void task_drop(struct correlate *c, struct task *t)
+{
+	struct injection *i = t->injection;
+
+	HASH_DEL(c->tasks, t);
+	origin_put(c, t->origin);
+	free(t);
+	if (!i)
+		return;
+	i->tasks--;
+	/* What takes one message and ends without one is an attempt; daemons, queries and servers take none or many. */
+	if (!i->tasks && !i->commits && (i->run == RUN_SUBMIT || i->run == RUN_QUEUER))
+		c->ops.attempted(c->ops.arg, i, NULL);
+	injection_put(c, i);
+}
+
+static struct task *task_add(struct correlate *c, const struct st_task *key, uint64_t origin,
+			     uint64_t injection)
+{
+	struct task *t = task_find(c, key);
+
+	if (t)
+		task_drop(c, t); /* its exit was lost */
+	t = calloc(1, sizeof(*t));
+	if (!t)
+		return NULL;
+	t->key = *key;
+	t->origin = origin_get(c, origin);
+	t->origin_lost = origin && !t->origin;
+	t->injection = injection_find(c, injection);
+	if (t->injection) {
+		t->injection->refs++;
+		t->injection->tasks++;
+	}
+	HASH_ADD(hh, c->tasks, key, sizeof(t->key), t);
+	return t;
+}
+
+/* ---- lineage records ---- */
+
+static int on_origin(struct correlate *c, const struct record *r)
+{
+	const struct st_origin *raw = (const struct st_origin *)r->h;
+	struct origin *o, *known = NULL;
+	struct task *t;
+	int err = origin_new(r, &o);
+
+	if (err)
+		return err;
+	HASH_FIND(hh, c->origins, &o->id, sizeof(o->id), known);
+	if (known) {
+		free(o);
+		return -EEXIST;
+	}
+	HASH_ADD(hh, c->origins, id, sizeof(o->id), o);
+	c->origin_count++;
+	o->refs = 1;
+	if (raw->child.tgid) {
+		t = task_add(c, &raw->child, o->id, 0);
+	} else if (raw->why == ST_BY_EXEC) {
+		t = task_add(c, &raw->h.task, o->id, 0);
+	} else {
+		/* held until the connection's end, see on_connect() */
+		o->refs++;
+		t = NULL;
+	}
+	(void)t;
+	origin_put(c, o);
+	return 0;
+}
+
+static int on_fork(struct correlate *c, const struct record *r)
+{
+	const struct st_fork *f = (const struct st_fork *)r->h;
+	struct task *parent = task_find(c, &f->h.task), *t;
+
+	t = task_add(c, &f->child, f->origin, f->injection);
+	if (!t)
+		return -ENOMEM;
+	if (parent) {
+		t->run = parent->run;
+		t->before = parent->before;
+		t->mta = parent->mta;
+	}
+	return 0;
+}
+
+static char *copy_bytes(struct text t, size_t *len)
+{
+	char *p;
+
+	if (!t.len)
+		return NULL;
+	p = malloc(t.len + 1);
+	if (!p)
+		return NULL;
+	memcpy(p, t.s, t.len);
+	p[t.len] = '\0';
+	if (len)
+		*len = t.len;
+	return p;
+}
+
+static struct injection *injection_new(struct correlate *c, const struct record *r,
+				       const struct st_exec *e, struct task *t)
+{
+	struct injection *i = calloc(1, sizeof(*i));
+	struct text args = record_text(r, e->args);
+	char cwd[2048];
+
+	if (!i)
+		return NULL;
+	i->id = e->injection;
+	i->time = e->h.time;
+	i->task = e->h.task;
+	i->role = e->role;
+	i->program = e->program;
+	i->uid = e->uid;
+	i->euid = e->euid;
+	i->gid = e->gid;
+	i->mntns = e->mntns;
+	i->netns = e->netns;
+	i->nspid = e->nspid;
+	i->tty = e->tty;
+	i->loginuid = e->loginuid;
+	i->cgroup = e->cgroup;
+	i->exit_code = i->exit_signal = -1;
+	i->filename = copy_bytes(record_text(r, e->filename), NULL);
+	i->args = copy_bytes(args, &i->args_len);
+	i->args_cut = args.cut;
+	i->env = copy_bytes(record_text(r, e->env), &i->env_len);
+	i->script = copy_bytes(record_text(r, e->script), &i->script_len);
+	i->script_inner = copy_bytes(record_text(r, e->script_inner), &i->script_inner_len);
+	if (record_path(r, e->cwd, cwd, sizeof(cwd)) == 0)
+		i->cwd = strdup(cwd);
+	i->ancestors = e->ancestors < ST_MAX_ANCESTORS ? e->ancestors : ST_MAX_ANCESTORS;
+	memcpy(i->ancestor, e->ancestor, sizeof(i->ancestor));
+	i->origin = origin_get(c, e->origin);
+	i->origin_lost = e->origin && !i->origin;
+	if (i->origin_lost)
+		c->stats.origins_lost++;
+	HASH_ADD(hh, c->injections, id, sizeof(i->id), i);
+	i->refs = 1;
+	i->tasks = 1;
+	t->injection = i;
+	return i;
+}
+
+static int on_exec(struct correlate *c, const struct record *r)
+{
+	const struct st_exec *e = (const struct st_exec *)r->h;
+	struct task *t = task_find(c, &e->h.task);
+	struct text args = record_text(r, e->args);
+	const struct mta *mta = NULL;
+	const char *path = c->ops.program(c->ops.arg, e->program, &mta);
+	const char *base = path && strrchr(path, '/') ? strrchr(path, '/') + 1 : path;
+	struct injection *i;
+	enum run run;
+
+	if (!t)
+		t = task_add(c, &e->h.task, e->origin, e->injection);
+	if (!t)
+		return -ENOMEM;
+	run = mta && base ? mta->classify(base, args.s, args.len) : RUN_OTHER;
+	/* A sendmail that is a link to something else is what it is called. */
+	if (run == RUN_OTHER && e->role == ST_ROLE_INJECTOR)
+		run = RUN_SUBMIT;
+	t->before = t->run;
+	t->run = run;
+	t->mta = mta;
+	i = t->injection ? t->injection : injection_find(c, e->injection);
+	if (!i) {
+		i = injection_new(c, r, e, t);
+		if (!i)
+			return -ENOMEM;
+		i->run = run;
+		i->mta = mta;
+	} else if (i->run == RUN_SUBMIT && (run == RUN_QUERY || run == RUN_DAEMON) && !i->commits &&
+		   i->task.tgid == e->h.task.tgid) {
+		i->run = run; /* sendmail -bp that execs qmail-qread or postqueue in place */
+	}
+	return 0;
+}
+
+static int on_end(struct correlate *c, const struct record *r)
+{
+	const struct st_exit *e = (const struct st_exit *)r->h;
+	struct task *t = task_find(c, &e->h.task);
+
+	if (!t)
+		return 0;
+	if (t->injection && !memcmp(&t->injection->task, &t->key, sizeof(t->key))) {
+		t->injection->exit_code = (int)(e->code >> 8 & 0xff);
+		t->injection->exit_signal = (int)(e->code & 0x7f);
+	}
+	task_drop(c, t);
+	return 0;
+}
+
+static int on_connect(struct correlate *c, const struct record *r)
+{
+	const struct st_connect *k = (const struct st_connect *)r->h;
+	struct origin *o = NULL;
+
+	if (k->origin)
+		HASH_FIND(hh, c->origins, &k->origin, sizeof(k->origin), o);
+	c->ops.connected(c->ops.arg, k, o);
+	if (o && k->state == 7 && o->why == ST_BY_CONNECT && o->refs == 1)
+		origin_put(c, o);
+	return 0;
+}
+
+int correlate_record(struct correlate *c, const struct record *r)
+{
+	int err = 0;
+
+	switch ((enum st_type)r->h->type) {
+	case ST_ORIGIN:
+		err = on_origin(c, r);
+		break;
+	case ST_FORK:
+		err = on_fork(c, r);
+		break;
+	case ST_EXEC:
+		err = on_exec(c, r);
+		break;
+	case ST_EXIT:
+		err = on_end(c, r);
+		break;
+	case ST_QUEUE:
+		err = correlate_queue(c, r);
+		break;
+	case ST_CONNECT:
+		err = on_connect(c, r);
+		break;
+	case ST_OPEN:
+	case ST_IMAGE:
+	case ST_TYPE_COUNT:
+		break;
+	}
+	if (err)
+		c->stats.bad++;
+	return err;
+}
+
+/* Tasks whose exit was lost would keep their origin for ever. A few are looked at each time. */
+static void sweep(struct correlate *c)
+{
+	struct task *t, *next;
+	int looked = 0;
+
+	HASH_ITER(hh, c->tasks, t, next) {
+		if (looked++ >= 256)
+			break;
+		if (!c->ops.alive(c->ops.arg, &t->key)) {
+			c->stats.forgotten++;
+			task_drop(c, t);
+		} else {
+			/* to the end of the order, so that the next sweep looks at others */
+			HASH_DEL(c->tasks, t);
+			HASH_ADD(hh, c->tasks, key, sizeof(t->key), t);
+		}
+	}
+}
+
+void correlate_tick(struct correlate *c, uint64_t now)
+{
+	correlate_wait(c, now);
+	if (now - c->swept > 1000000000ULL) {
+		c->swept = now;
+		if (HASH_COUNT(c->tasks) > 1024 || now - c->swept_all > 30000000000ULL) {
+			c->swept_all = now;
+			sweep(c);
+		}
+	}
+}
+
+void correlate_stats(const struct correlate *c, struct correlate_stats *out)
+{
+	*out = c->stats;
+	out->tasks = HASH_COUNT(c->tasks);
+	out->origins = c->origin_count;
+	out->injections = HASH_COUNT(c->injections);
+	out->waiting = c->waiting_count;
+}

@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Which injection put which message into the queue.
+ *
+ *	origin ─(fork)─► task ─(exec of an injector)─► injection ─(queue operation)─► message
+ *
+ * Records go in, messages, attempts and removals come out through callbacks. Pure: descriptors, clocks and queue files are behind
+ * struct correlate_ops. What a message waits for, by state:
+ *
+ *	committed, file not complete (Postfix)	until facts() stops saying -EAGAIN
+ *	complete, came through maildrop		until pickup unlinks the maildrop file, which ties it to its injection
+ *	an injection without a commit		until its last process is gone: then it is an attempt
+ */
+#ifndef ST_CORRELATE_H
+#define ST_CORRELATE_H
+
+#include "kernel/decode.h"
+#include "mail/mta.h"
+#include "trace/origin.h"
+
+/* A run of an injector, and everything that descends from it. */
+struct injection {
+	uint64_t id;
+	uint32_t refs; /* tasks, and messages that wait */
+	uint32_t tasks;
+	uint32_t commits;
+	struct origin *origin;
+	bool origin_lost; /* it had one, but its record did not arrive */
+	uint64_t time;	  /* of the first exec, boot ns */
+	struct st_task task; /* that execed first */
+	enum run run;
+	const struct mta *mta;
+	uint32_t role, program;
+	uint32_t uid, euid, gid, mntns, netns, nspid, tty, loginuid;
+	uint64_t cgroup;
+	int exit_code, exit_signal; /* of the first task; -1: unknown */
+	/* NULL where unknown */
+	char *filename, *args, *cwd, *env, *script, *script_inner;
+	size_t args_len, env_len, script_len, script_inner_len;
+	bool args_cut;
+	struct st_ancestor ancestor[ST_MAX_ANCESTORS];
+	size_t ancestors;
+	UT_hash_handle hh;
+};
+
+/* Who did a queue operation. */
+struct actor {
+	struct st_task task;
+	uint32_t uid, euid, nspid;
+	struct st_inode exe;
+	char comm[17];
+	enum run run, before; /* what its program runs for, and what the one before it in this line of descent did */
+};
+
+/* A message that is in the queue. */
+struct queued {
+	struct mta_queue *queue;
+	char id[QUEUE_ID_MAX];
+	char first_id[QUEUE_ID_MAX]; /* Postfix: its name in maildrop; "" otherwise */
+	uint64_t time;		     /* of the commit, boot ns */
+	struct actor actor;	     /* that committed */
+	struct injection *injection; /* NULL: none was seen */
+	bool origin_lost;
+	const char *doubt;	     /* why the injection is not certain; NULL: it is */
+	struct message_facts facts;
+	bool has_facts;
+	const char *no_facts; /* why not, NULL when there are */
+};
+
+struct removed {
+	struct mta_queue *queue;
+	char id[QUEUE_ID_MAX];
+	uint64_t time;
+	struct actor actor;
+	bool aborted; /* it never was a message */
+};
+
+struct correlate_ops {
+	void (*queued)(void *arg, const struct queued *q);
+	void (*attempted)(void *arg, const struct injection *i, const char *why);
+	void (*removed)(void *arg, const struct removed *r);
+	/* A name came into, or left, the directories that are counted: +1 or -1. For the balance. */
+	void (*counted)(void *arg, struct mta_queue *q, int change, bool in_flight);
+	void (*connected)(void *arg, const struct st_connect *c, const struct origin *o);
+	/* As struct mta has them. */
+	int (*open)(void *arg, struct mta_queue *q, const char *id);
+	int (*facts)(void *arg, struct mta_queue *q, int fd, const char *id, uint32_t pid, struct message_facts *out);
+	void (*close)(void *arg, int fd);
+	/* The program that user space registered under this number; NULL if none. */
+	const char *(*program)(void *arg, uint32_t program, const struct mta **mta);
+	/* Is a process that is not known to have ended still there? For records that were lost. */
+	bool (*alive)(void *arg, const struct st_task *task);
+	void *arg;
+};
+
+struct correlate;
+
+/* ops is copied; queues[] stays the caller's and must outlive it. */
+int correlate_new(const struct correlate_ops *ops, struct mta_queue *queues, size_t queue_count, struct correlate **out);
+void correlate_free(struct correlate *c);
+
+/* One record, in the order of the ring. 0, or -errno for one that makes no sense (counted in .bad). */
+int correlate_record(struct correlate *c, const struct record *r);
+
+/* Let time pass: looks again at messages that wait, drops what was lost sight of. `now` is boot ns; call it a few times a second. */
+void correlate_tick(struct correlate *c, uint64_t now);
+
+/* The end: everything that waits comes out as it is. */
+void correlate_flush(struct correlate *c);
+
+struct correlate_stats {
+	uint64_t bad, origins_lost, injections_lost, forgotten;
+	size_t tasks, origins, injections, waiting;
+};
+void correlate_stats(const struct correlate *c, struct correlate_stats *out);
+
+#endif

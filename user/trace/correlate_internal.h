@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* What correlate.c (lineage) and correlate_queue.c (queue operations) share. */
+#ifndef ST_CORRELATE_INTERNAL_H
+#define ST_CORRELATE_INTERNAL_H
+
+#include "trace/correlate.h"
+
+struct task {
+	struct st_task key;
+	struct origin *origin;
+	struct injection *injection;
+	bool origin_lost;
+	enum run run, before;
+	const struct mta *mta;
+	UT_hash_handle hh;
+};
+
+/* A message, or a first id, that something is still missing for. */
+struct waiting {
+	struct waiting *next;
+	enum { WAIT_PICKUP, WAIT_FACTS, WAIT_PICKED } state;
+	struct queued q;
+	int fd;
+	uint64_t since; /* boot ns, of the state */
+	bool emitted;	/* WAIT_PICKUP: given out under its first id already */
+};
+
+/* A file that is no message yet. */
+struct in_flight {
+	struct {
+		uint32_t queue;
+		char id[QUEUE_ID_MAX];
+	} key;
+	UT_hash_handle hh;
+};
+
+struct correlate {
+	struct correlate_ops ops;
+	struct mta_queue *queues;
+	size_t queue_count;
+	struct task *tasks;
+	struct origin *origins;
+	struct injection *injections;
+	struct in_flight *in_flight;
+	struct waiting *waiting;
+	size_t origin_count, waiting_count;
+	uint64_t swept, swept_all;
+	struct correlate_stats stats;
+};
+
+struct task *task_find(struct correlate *c, const struct st_task *key);
+void injection_put(struct correlate *c, struct injection *i);
+void injection_free(struct injection *i);
+void in_flight_drop(struct correlate *c, struct in_flight *f);
+
+int correlate_queue(struct correlate *c, const struct record *r);
+void correlate_wait(struct correlate *c, uint64_t now);
+
+#endif

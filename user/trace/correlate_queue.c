@@ -1,0 +1,453 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The life of a message in correlate: from the operation in a queue directory to the event.
+ *
+ * Most MTAs commit with one operation, done by a process of the injection itself. Postfix needs more: postdrop renames an empty file to
+ * maildrop/X (first id), pickup hands it to a cleanup process that renames an empty file to incoming/Y (the id), writes it, and pickup unlinks
+ * maildrop/X once cleanup has said that Y is safe. pickup is one process and does one message at a time (master.cf, maxproc 1), so when
+ * X goes, exactly one complete message "from userid" is waiting, and that is X's. Where more than one waits, the link is a guess and said so.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "trace/correlate_internal.h"
+
+#define NS 1000000000ULL
+/* How long a complete local message waits for pickup's unlink before its injection is given up. */
+#define WAIT_PICKED_NS (5 * NS)
+/* How long a maildrop file may lie before it is reported under its first id (Postfix is down). */
+#define WAIT_PICKUP_NS (10 * NS)
+/* How long a file may stay incomplete; cleanup writes it within the SMTP client's timeouts. */
+#define WAIT_FACTS_NS (600 * NS)
+/* More waiting messages than this are reported without facts. */
+#define WAITING_MAX 20000
+
+/* ---- files in flight ---- */
+
+static struct in_flight *in_flight_find(struct correlate *c, uint32_t queue, const char *id)
+{
+	struct in_flight probe = {0}, *f = NULL;
+
+	probe.key.queue = queue;
+	strncpy(probe.key.id, id, sizeof(probe.key.id) - 1);
+	HASH_FIND(hh, c->in_flight, &probe.key, sizeof(probe.key), f);
+	return f;
+}
+
+static void in_flight_add(struct correlate *c, uint32_t queue, const char *id)
+{
+	struct in_flight *f;
+
+	if (in_flight_find(c, queue, id))
+		return;
+	f = calloc(1, sizeof(*f));
+	if (!f)
+		return;
+	f->key.queue = queue;
+	strncpy(f->key.id, id, sizeof(f->key.id) - 1);
+	HASH_ADD(hh, c->in_flight, key, sizeof(f->key), f);
+}
+
+void in_flight_drop(struct correlate *c, struct in_flight *f)
+{
+	HASH_DEL(c->in_flight, f);
+	free(f);
+}
+
+/* ---- messages that wait ---- */
+
+static void emit(struct correlate *c, struct queued *q)
+{
+	c->ops.queued(c->ops.arg, q);
+}
+
+static void wait_free(struct correlate *c, struct waiting *w)
+{
+	if (w->fd >= 0)
+		c->ops.close(c->ops.arg, w->fd);
+	injection_put(c, w->q.injection);
+	free(w);
+	c->waiting_count--;
+}
+
+static void wait_remove(struct correlate *c, struct waiting *w)
+{
+	for (struct waiting **p = &c->waiting; *p; p = &(*p)->next) {
+		if (*p == w) {
+			*p = w->next;
+			wait_free(c, w);
+			return;
+		}
+	}
+}
+
+static struct waiting *wait_find(struct correlate *c, const struct mta_queue *queue, const char *id,
+				 bool pickup)
+{
+	for (struct waiting *w = c->waiting; w; w = w->next)
+		if (w->q.queue == queue && (w->state == WAIT_PICKUP) == pickup &&
+		    !strcmp(pickup ? w->q.first_id : w->q.id, id))
+			return w;
+	return NULL;
+}
+
+/* Reads what the file says. false: it is not written to its end yet. */
+static bool read_facts(struct correlate *c, struct waiting *w)
+{
+	uint32_t pid = 0;
+	int err;
+
+	if (w->q.has_facts || w->q.no_facts)
+		return true;
+	if (w->fd < 0) {
+		w->q.no_facts = "the queue file was gone before it could be read";
+		return true;
+	}
+	/* only where the committing process itself signs the file */
+	if (w->q.injection && w->q.actor.run == RUN_QUEUER && !w->q.first_id[0])
+		pid = w->q.actor.nspid;
+	err = c->ops.facts(c->ops.arg, w->q.queue, w->fd, w->q.id, pid, &w->q.facts);
+	if (err == -EAGAIN)
+		return false;
+	if (err == -ESTALE)
+		w->q.no_facts = "the queue file had been replaced by another message";
+	else if (err)
+		w->q.no_facts = "the queue file could not be read";
+	else
+		w->q.has_facts = true;
+	return true;
+}
+
+/* Does this queue's MTA give a message two ids, so that local mail waits for its first to go? */
+static bool two_ids(const struct waiting *w)
+{
+	return w->q.has_facts && w->q.facts.local && !strcmp(w->q.queue->mta->name, "postfix");
+}
+
+/* Returns true when it is done with and was freed by the caller's removal. */
+static bool advance(struct correlate *c, struct waiting *w, uint64_t now)
+{
+	if (w->state == WAIT_FACTS && read_facts(c, w)) {
+		if (two_ids(w) && !w->q.injection) {
+			w->state = WAIT_PICKED;
+			w->since = now;
+		} else {
+			emit(c, &w->q);
+			return true;
+		}
+	}
+	return false;
+}
+
+static void expire(struct correlate *c, struct waiting *w, uint64_t now)
+{
+	uint64_t age = now > w->since ? now - w->since : 0;
+
+	if (w->state == WAIT_PICKED && age > WAIT_PICKED_NS) {
+		w->q.doubt = "its passage through maildrop was not seen";
+		emit(c, &w->q);
+		wait_remove(c, w);
+	} else if (w->state == WAIT_FACTS && age > WAIT_FACTS_NS) {
+		w->q.no_facts = "the queue file was never completed";
+		emit(c, &w->q);
+		wait_remove(c, w);
+	} else if (w->state == WAIT_PICKUP && !w->emitted && age > WAIT_PICKUP_NS) {
+		memcpy(w->q.id, w->q.first_id, sizeof(w->q.id));
+		w->q.no_facts = "it lies in maildrop: is Postfix running?";
+		emit(c, &w->q);
+		w->emitted = true;
+	}
+}
+
+void correlate_wait(struct correlate *c, uint64_t now)
+{
+	struct waiting *w, *next;
+
+	for (w = c->waiting; w; w = next) {
+		next = w->next;
+		if (advance(c, w, now))
+			wait_remove(c, w);
+		else
+			expire(c, w, now);
+	}
+}
+
+void correlate_flush(struct correlate *c)
+{
+	correlate_wait(c, 0);
+	while (c->waiting) {
+		struct waiting *w = c->waiting;
+
+		if (w->state == WAIT_PICKUP)
+			memcpy(w->q.id, w->q.first_id, sizeof(w->q.id));
+		if (w->state == WAIT_PICKED)
+			w->q.doubt = "its passage through maildrop was not seen";
+		if (w->state != WAIT_PICKED && !w->q.no_facts)
+			w->q.no_facts = "tracing ended before the message was complete";
+		if (!w->emitted)
+			emit(c, &w->q);
+		wait_remove(c, w);
+	}
+}
+
+/* ---- operations ---- */
+
+struct operation {
+	const struct st_queue *raw;
+	struct mta_queue *queue;
+	uint32_t queue_index;
+	char name[512], old[512];
+	bool has_old;
+	struct task *task;
+	struct actor actor;
+	struct queue_change change;
+};
+
+static void fill_actor(struct operation *op)
+{
+	const struct st_queue *raw = op->raw;
+
+	op->actor = (struct actor){
+		.task = raw->h.task,
+		.uid = raw->uid,
+		.euid = raw->euid,
+		.nspid = raw->nspid,
+		.exe = raw->exe,
+		.run = op->task ? op->task->run : RUN_OTHER,
+		.before = op->task ? op->task->before : RUN_OTHER,
+	};
+	memcpy(op->actor.comm, raw->comm, sizeof(raw->comm));
+	op->actor.comm[sizeof(op->actor.comm) - 1] = '\0';
+}
+
+static struct waiting *wait_new(struct correlate *c, const struct operation *op, struct injection *i)
+{
+	struct waiting *w = calloc(1, sizeof(*w));
+
+	if (!w)
+		return NULL;
+	w->q.queue = op->queue;
+	w->q.time = op->raw->h.time;
+	w->q.actor = op->actor;
+	w->q.injection = i;
+	w->q.origin_lost = op->raw->injection && !i;
+	message_facts_init(&w->q.facts);
+	if (i) {
+		i->refs++;
+		i->commits++;
+	} else if (op->raw->injection) {
+		c->stats.injections_lost++;
+	}
+	w->since = op->raw->h.time;
+	w->fd = -1;
+	w->next = c->waiting;
+	c->waiting = w;
+	c->waiting_count++;
+	return w;
+}
+
+static void on_commit(struct correlate *c, struct operation *op)
+{
+	struct injection *i = op->task ? op->task->injection : NULL;
+	struct in_flight *f = in_flight_find(c, op->queue_index, op->change.id);
+	struct waiting *w;
+
+	if (op->change.needs_run && op->actor.run == RUN_DELIVERY)
+		return;
+	if (f)
+		in_flight_drop(c, f);
+	c->ops.counted(c->ops.arg, op->queue, 1, false);
+	w = wait_new(c, op, i);
+	if (!w)
+		return;
+	w->state = WAIT_FACTS;
+	memcpy(w->q.id, op->change.id, sizeof(w->q.id));
+	if (c->waiting_count < WAITING_MAX)
+		w->fd = c->ops.open(c->ops.arg, op->queue, w->q.id);
+	else
+		w->q.no_facts = "too many messages at once to read every file";
+	if (advance(c, w, w->since))
+		wait_remove(c, w);
+}
+
+static void on_pickup(struct correlate *c, struct operation *op)
+{
+	struct waiting *w;
+
+	c->ops.counted(c->ops.arg, op->queue, 1, false);
+	w = wait_new(c, op, op->task ? op->task->injection : NULL);
+	if (!w)
+		return;
+	w->state = WAIT_PICKUP;
+	memcpy(w->q.first_id, op->change.id, sizeof(w->q.first_id));
+}
+
+/* The message that pickup made of a maildrop file: the one that waits for just that. */
+static struct waiting *picked_message(struct correlate *c, const struct waiting *pickup, unsigned *candidates)
+{
+	struct waiting *best = NULL;
+
+	*candidates = 0;
+	for (struct waiting *w = c->waiting; w; w = w->next) {
+		if (w->state == WAIT_FACTS && w->q.queue == pickup->q.queue)
+			(void)advance(c, w, w->since);
+		if (w->state != WAIT_PICKED || w->q.queue != pickup->q.queue)
+			continue;
+		if (w->q.facts.uid != COUNT_UNKNOWN && w->q.facts.uid != (int64_t)pickup->q.actor.uid)
+			continue;
+		if (w->q.time < pickup->q.time)
+			continue;
+		(*candidates)++;
+		if (!best || w->q.time < best->q.time)
+			best = w;
+	}
+	return best;
+}
+
+static void on_picked(struct correlate *c, struct operation *op)
+{
+	struct waiting *pickup = wait_find(c, op->queue, op->change.id, true), *w;
+	unsigned candidates;
+
+	c->ops.counted(c->ops.arg, op->queue, -1, false);
+	if (!pickup)
+		return; /* it was there before tracing began; its message will say so */
+	if (op->task && op->task->injection && op->task->injection == pickup->q.injection) {
+		/* postdrop itself took it away: the injector died or was refused */
+		pickup->q.injection->commits--;
+		wait_remove(c, pickup);
+		return;
+	}
+	correlate_wait(c, op->raw->h.time);
+	w = picked_message(c, pickup, &candidates);
+	if (!w) {
+		if (pickup->q.injection)
+			c->ops.attempted(c->ops.arg, pickup->q.injection,
+					 "it reached maildrop, but no message came of it");
+		wait_remove(c, pickup);
+		return;
+	}
+	w->q.injection = pickup->q.injection;
+	if (w->q.injection)
+		w->q.injection->refs++;
+	w->q.origin_lost = pickup->q.origin_lost;
+	memcpy(w->q.first_id, pickup->q.first_id, sizeof(w->q.first_id));
+	w->q.actor = pickup->q.actor;
+	if (candidates > 1)
+		w->q.doubt = "several messages passed through maildrop at once";
+	if (!pickup->emitted)
+		emit(c, &w->q);
+	wait_remove(c, w);
+	wait_remove(c, pickup);
+}
+
+static void on_remove(struct correlate *c, struct operation *op)
+{
+	struct in_flight *f = in_flight_find(c, op->queue_index, op->change.id);
+	struct waiting *w = wait_find(c, op->queue, op->change.id, false);
+	struct removed r = {.queue = op->queue, .time = op->raw->h.time, .actor = op->actor};
+
+	memcpy(r.id, op->change.id, sizeof(r.id));
+	if (f) {
+		in_flight_drop(c, f);
+		c->ops.counted(c->ops.arg, op->queue, -1, true);
+		r.aborted = true;
+	} else {
+		c->ops.counted(c->ops.arg, op->queue, -1, false);
+	}
+	if (w && w->state == WAIT_FACTS && !read_facts(c, w)) {
+		/* incomplete and already gone: the client gave up, or the message was refused */
+		r.aborted = true;
+		if (w->q.injection)
+			w->q.injection->commits--;
+		wait_remove(c, w);
+	} else if (w && w->state == WAIT_FACTS && advance(c, w, op->raw->h.time)) {
+		wait_remove(c, w);
+	}
+	c->ops.removed(c->ops.arg, &r);
+}
+
+static void apply(struct correlate *c, struct operation *op)
+{
+	struct waiting *w;
+
+	switch (op->change.verb) {
+	case QUEUE_NOTHING:
+		break;
+	case QUEUE_COMMIT:
+		on_commit(c, op);
+		break;
+	case QUEUE_PICKUP:
+		on_pickup(c, op);
+		break;
+	case QUEUE_PICKED:
+		on_picked(c, op);
+		break;
+	case QUEUE_REMOVE:
+	case QUEUE_ABORTED:
+		on_remove(c, op);
+		break;
+	case QUEUE_STARTED:
+		in_flight_add(c, op->queue_index, op->change.id);
+		c->ops.counted(c->ops.arg, op->queue, 1, true);
+		break;
+	case QUEUE_MOVED:
+		w = wait_find(c, op->queue, op->change.id, false);
+		if (w && advance(c, w, op->raw->h.time))
+			wait_remove(c, w);
+		break;
+	}
+}
+
+/* Strips a queue's root, as the MTA or as this process names it, from an absolute name. */
+static bool below_root(const struct mta_queue *q, char *name)
+{
+	const char *const roots[] = {q->directory, q->inner};
+
+	for (size_t i = 0; i < 2; i++) {
+		const char *root = roots[i][0] == '/' ? roots[i] + 1 : roots[i]; /* names were normalised */
+		size_t n = strlen(root);
+
+		while (n && root[n - 1] == '/')
+			n--;
+		if (n && !strncmp(name, root, n) && name[n] == '/') {
+			memmove(name, name + n + 1, strlen(name + n + 1) + 1);
+			return true;
+		}
+	}
+	return false;
+}
+
+int correlate_queue(struct correlate *c, const struct record *r)
+{
+	struct operation op = {.raw = (const struct st_queue *)r->h};
+	int err = record_queue_name(r, op.raw->name, op.name, sizeof(op.name));
+
+	if (err)
+		return err;
+	op.has_old = !(op.raw->flags & ST_Q_OLD_FOREIGN) &&
+		     record_queue_name(r, op.raw->old, op.old, sizeof(op.old)) == 0;
+	op.queue_index = op.raw->queue;
+	if (op.raw->flags & ST_Q_ABSOLUTE) {
+		size_t i;
+
+		for (i = 0; i < c->queue_count; i++)
+			if (below_root(&c->queues[i], op.name))
+				break;
+		if (i == c->queue_count)
+			return 0;
+		op.queue_index = (uint32_t)i;
+		if (op.has_old && !below_root(&c->queues[i], op.old))
+			op.has_old = false;
+	}
+	if (op.queue_index >= c->queue_count)
+		return -EPROTO;
+	op.queue = &c->queues[op.queue_index];
+	op.task = task_find(c, &op.raw->h.task);
+	fill_actor(&op);
+	op.queue->mta->interpret(op.queue, op.raw->op, op.name, op.has_old ? op.old : NULL, op.raw->nspid,
+				 &op.change);
+	apply(c, &op);
+	return 0;
+}

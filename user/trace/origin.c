@@ -1,0 +1,203 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "trace/origin.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "trace/culprit.h"
+
+/* Room for every string of a record, for "Class::function", and for a path that record_path() turns round. */
+#define TEXT_ROOM(data_len) ((data_len) * 2 + EVENT_MAX_FRAMES * 4 + 64)
+
+struct room {
+	char *at, *end;
+};
+
+static const char *keep(struct room *room, const char *s, size_t len)
+{
+	char *p = room->at;
+
+	if (!len || (size_t)(room->end - p) <= len)
+		return NULL;
+	memcpy(p, s, len);
+	p[len] = '\0';
+	/* a NUL inside would hide the rest */
+	room->at += strlen(p) + 1;
+	return p;
+}
+
+static const char *keep_text(struct room *room, const struct record *r, struct st_str s)
+{
+	struct text t = record_text(r, s);
+
+	return keep(room, t.s, t.len);
+}
+
+static const char *keep_function(struct room *room, const struct record *r, const struct st_frame *f)
+{
+	struct text scope = record_text(r, f->scope), name = record_text(r, f->function);
+	char both[320];
+	size_t n;
+
+	if (!name.len)
+		return NULL;
+	if (!scope.len || scope.len + name.len + 2 >= sizeof(both))
+		return keep(room, name.s, name.len);
+	memcpy(both, scope.s, scope.len);
+	memcpy(both + scope.len, "::", 2);
+	memcpy(both + scope.len + 2, name.s, name.len);
+	n = scope.len + 2 + name.len;
+	return keep(room, both, n);
+}
+
+static void keep_frames(struct origin *o, struct room *room, const struct record *r,
+			const struct st_origin *raw)
+{
+	size_t n = raw->frames < EVENT_MAX_FRAMES ? raw->frames : EVENT_MAX_FRAMES;
+
+	for (size_t i = 0; i < n; i++) {
+		const struct st_frame *f = &raw->frame[i];
+		struct frame *out = &o->frames[o->frame_count];
+
+		if (f->type != ST_FRAME_INTERNAL && f->type != ST_FRAME_USER && f->type != ST_FRAME_EVAL)
+			continue;
+		*out = (struct frame){.function = keep_function(room, r, f)};
+		if (f->type != ST_FRAME_INTERNAL) {
+			struct text file = record_text(r, f->file);
+			char path[1024];
+			bool eval = false;
+			uint32_t line = f->line;
+
+			if (file.len && file.len < sizeof(path)) {
+				memcpy(path, file.s, file.len);
+				path[file.len] = '\0';
+				eval = culprit_unwrap_eval(path, &line);
+				out->file = keep(room, path, strlen(path));
+			}
+			out->line = line;
+			out->eval = eval;
+			if (file.cut)
+				o->stack_cut = true;
+		}
+		if (!out->file && !out->function)
+			continue;
+		o->frame_count++;
+	}
+}
+
+int origin_new(const struct record *r, struct origin **out)
+{
+	const struct st_origin *raw = (const struct st_origin *)r->h;
+	struct origin *o;
+	struct room room;
+	char cwd[2048];
+
+	if (r->h->type != ST_ORIGIN || !raw->id)
+		return -EPROTO;
+	o = calloc(1, sizeof(*o) + TEXT_ROOM(r->data_len));
+	if (!o)
+		return -ENOMEM;
+	room = (struct room){o->text, o->text + TEXT_ROOM(r->data_len)};
+	o->id = raw->id;
+	o->parent = raw->parent;
+	o->worker = raw->h.task;
+	o->exe = raw->exe;
+	o->uid = raw->uid;
+	o->euid = raw->euid;
+	o->gid = raw->gid;
+	o->mntns = raw->mntns;
+	o->image = raw->image;
+	o->flags = raw->flags;
+	o->why = raw->why;
+	o->sapi = raw->sapi;
+	o->stack_cut = raw->flags & ST_O_STACK_CUT;
+	o->script = keep_text(&room, r, raw->script);
+	o->script_cut = record_text(r, raw->script).cut;
+	o->included = keep_text(&room, r, raw->included);
+	o->uri = keep_text(&room, r, raw->uri);
+	o->method = keep_text(&room, r, raw->method);
+	o->host = keep_text(&room, r, raw->host);
+	o->server_name = keep_text(&room, r, raw->server_name);
+	o->docroot = keep_text(&room, r, raw->docroot);
+	o->client = keep_text(&room, r, raw->client);
+	o->filename = keep_text(&room, r, raw->filename);
+	if (record_path(r, raw->cwd, cwd, sizeof(cwd)) == 0)
+		o->cwd = keep(&room, cwd, strlen(cwd));
+	keep_frames(o, &room, r, raw);
+	*out = o;
+	return 0;
+}
+
+const char *origin_strip_proxy(const char *s)
+{
+	static const char prefix[] = "proxy:";
+	const char *p;
+
+	if (!s || strncmp(s, prefix, sizeof(prefix) - 1))
+		return s;
+	p = strstr(s, "://");
+	p = p ? strchr(p + 3, '/') : NULL;
+	return p ? p : s;
+}
+
+static int set(struct primary *out, const char *path, bool exact, const char *reason)
+{
+	if (!path || !*path || strlen(path) >= sizeof(out->path))
+		return -ENOENT;
+	memcpy(out->path, path, strlen(path) + 1);
+	out->exact = exact;
+	out->reason = exact ? NULL : reason;
+	return 0;
+}
+
+/* The file of the outermost frame that has one: {main} unless the stack was cut. */
+static const char *outermost_file(const struct origin *o)
+{
+	for (size_t i = o->frame_count; i > 0; i--)
+		if (o->frames[i - 1].file)
+			return o->frames[i - 1].file;
+	return NULL;
+}
+
+static int cli_primary(const struct origin *o, struct primary *out)
+{
+	static const char relative[] = "the script was named relative to a directory that is not known";
+
+	/* php_cli.c opens the script before it runs it, so its real path is the first of included_files, before auto_prepend_file. */
+	if (o->included && o->included[0] == '/')
+		return set(out, o->included, true, NULL);
+	if (o->script && o->script[0] == '/')
+		return set(out, o->script, true, NULL);
+	if (o->script && o->cwd && strlen(o->script) + strlen(o->cwd) + 2 < sizeof(out->path)) {
+		char path[1024];
+
+		if (!strcmp(o->script, "-") || !strcmp(o->script, "Standard input code"))
+			return set(out, o->script, true, NULL);
+		stpcpy(stpcpy(stpcpy(path, o->cwd), "/"), o->script);
+		return set(out, path, false, "the worker may have changed its directory");
+	}
+	if (!o->stack_cut && outermost_file(o))
+		return set(out, outermost_file(o), true, NULL); /* php -r, standard input */
+	return set(out, o->script, false, relative);
+}
+
+int origin_primary(const struct origin *o, struct primary *out)
+{
+	if (o->sapi == ST_SAPI_CLI)
+		return cli_primary(o, out);
+	if (o->script && !o->script_cut) {
+		const char *path = origin_strip_proxy(o->script);
+
+		if (o->flags & (ST_O_SCRIPT_SG | ST_O_SCRIPT_ENV))
+			return set(out, path, true, NULL);
+	}
+	if (o->sapi == ST_SAPI_APACHE2HANDLER && o->filename)
+		return set(out, o->filename, true, NULL);
+	if (o->included && o->included[0] == '/')
+		return set(out, o->included, false,
+			   "only the first file of the request is known, which may be an auto_prepend_file");
+	if (outermost_file(o))
+		return set(out, outermost_file(o), false, "only the outermost frame of the stack names a file");
+	return -ENOENT;
+}

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Origins: what a PHP worker was doing when it forked, execed or connected. Kept while a task that carries one, or a message that waits
+ * for its queue file, refers to it. Pure.
+ */
+#ifndef ST_ORIGIN_H
+#define ST_ORIGIN_H
+
+#include <uthash.h>
+
+#include "kernel/decode.h"
+#include "trace/event.h"
+
+struct origin {
+	uint64_t id, parent;
+	uint32_t refs;
+	struct st_task worker;
+	struct st_inode exe;
+	uint32_t uid, euid, gid, mntns, image;
+	uint32_t flags; /* enum st_origin_flags */
+	uint8_t why, sapi;
+	bool stack_cut, script_cut;
+	/* NULL where unknown; all live in text[] */
+	const char *script, *included, *uri, *method, *host, *server_name, *docroot, *client, *filename, *cwd;
+	struct frame frames[EVENT_MAX_FRAMES]; /* innermost first, eval unwrapped */
+	size_t frame_count;
+	UT_hash_handle hh;
+	char text[];
+};
+
+/* Copies an ST_ORIGIN record. 0, -EPROTO or -ENOMEM. refs is 0. */
+int origin_new(const struct record *r, struct origin **out);
+
+/* The primary script of an origin, and how far it can be trusted. */
+struct primary {
+	char path[1024];
+	bool exact;
+	const char *reason; /* static text, NULL when exact */
+};
+
+/*
+ * By SAPI: which field holds the script that the server or the command line asked for differs, and so does what is left of it in
+ * shutdown functions (facts measured on PHP 8.2; path_translated is gone there). -ENOENT if nothing names it.
+ */
+int origin_primary(const struct origin *o, struct primary *out);
+
+/* "proxy:fcgi://host/path" of mod_proxy_fcgi to "/path"; other strings stay. Points into `s`. */
+const char *origin_strip_proxy(const char *s);
+
+#endif
