@@ -14,6 +14,9 @@
 
 #define QUEUE_ID_MAX 64
 
+/* A number that is not known; trace/event.h says the same. */
+#define COUNT_UNKNOWN (-1)
+
 /* What a run of one of the MTA's programs is for, told by its name and arguments. */
 enum run {
 	RUN_OTHER,
@@ -50,6 +53,7 @@ struct queue_change {
 	enum queue_verb verb;
 	char id[QUEUE_ID_MAX]; /* the queue id as the MTA logs it */
 	bool needs_run;	       /* count as a commit only if the process is not a RUN_DELIVERY */
+	bool incomplete;       /* QUEUE_REMOVE: gone before the MTA had it whole, as a refused or broken SMTP transaction leaves it */
 };
 
 /* A queue found on this host. Strings are owned by the struct. */
@@ -59,14 +63,16 @@ struct mta_queue {
 	char inner[512];	/* the same as the MTA's own processes name it (chroot), else equal */
 	int fd;			/* O_PATH | O_DIRECTORY of the root, -1: gone */
 	unsigned split;		/* qmail conf-split; 0: not applicable */
+	bool split_todo;	/* qmail with the big-todo patch: todo/ is split too */
+	bool quick;		/* set by the caller: count() may leave `partial` unknown where knowing it takes a second scan */
 	bool first;		/* holds first ids only (Postfix maildrop is part of its queue; Sendmail mqueue-client is a queue of its own) */
 };
 
 struct queue_counts {
-	int64_t messages;    /* as the MTA's own tool counts them */
+	int64_t messages;    /* as the MTA's own tool counts them; Sendmail's quarantined ones included */
 	int64_t unprocessed; /* of those: not yet preprocessed (qmail todo, Postfix maildrop and incoming) */
-	int64_t held;	     /* of those */
-	int64_t partial;     /* files that are no message (yet): in flight or orphaned */
+	int64_t held;	     /* of those; COUNT_UNKNOWN: only the files tell (Exim) */
+	int64_t partial;     /* files that are no message (yet): in flight or orphaned; qmail counts them in messages as qmail-qstat does; COUNT_UNKNOWN */
 	int64_t garbage;     /* names that belong to no message */
 };
 
@@ -78,8 +84,11 @@ struct message_facts {
 	char message_id[256];
 	char auth_user[256];   /* authenticated SMTP */
 	char client_ip[64];    /* SMTP */
+	char helo[256];	       /* SMTP */
+	char login[64];	       /* the injector's login name, as the MTA wrote it */
 	char parent_id[QUEUE_ID_MAX]; /* the message it bounces, where the file says so */
-	bool has_sender, from_network, bounce, local;
+	char first_id[QUEUE_ID_MAX];  /* the id that it had in the submission queue (Sendmail) */
+	bool has_sender, from_network, bounce, local, held;
 	int64_t recipients;    /* envelope recipients, Bcc included; COUNT_UNKNOWN */
 	int64_t bytes;	       /* message size; COUNT_UNKNOWN */
 	int64_t uid;	       /* the injector's, as the MTA wrote it; COUNT_UNKNOWN */
@@ -88,13 +97,17 @@ struct message_facts {
 	char php_script[256];  /* X-PHP-Originating-Script, as claimed */
 };
 
+/* All unknown. */
+void message_facts_init(struct message_facts *facts);
+
 /* One recipient of a queued message; return non-zero to stop. */
 typedef int (*recipient_fn)(void *arg, const char *address);
 
-/* One queued message of a listing; `fd` the file with the headers. Return non-zero to stop. */
+/* One queued message of a listing, valid during the call. Return non-zero to stop. */
 struct queue_entry {
 	char id[QUEUE_ID_MAX];
-	const char *state; /* "todo", "active", "deferred", "hold", "maildrop", ... */
+	const char *state; /* "queued", "active", "deferred", "hold", "maildrop", ... */
+	int fd;		   /* as open() gives it, closed by list(); negative errno: it cannot be read */
 	uint64_t mtime_ns;
 	int64_t bytes;
 };
@@ -129,12 +142,20 @@ struct mta {
 	 */
 	int (*open)(struct mta_queue *q, const char *id);
 
-	/* Facts from a descriptor that open() gave; bounded reads. `id` and `pid` (0: any) are checked against what the file says: -ESTALE if it is another message. */
+	/*
+	 * Facts from a descriptor that open() gave; bounded reads, the file offset stays. `id` and `pid` (0: any; in the namespace of the MTA) are
+	 * checked against what the file says: -ESTALE if it is another message. -EAGAIN: not written to its end yet, ask again (Postfix commits a
+	 * name first and the message after it). Overwrites all of `out`.
+	 */
 	int (*facts)(struct mta_queue *q, int fd, const char *id, uint32_t pid, struct message_facts *out);
 
+	/* Calls fn for each envelope recipient that is not done yet; bounded. Returns 0, what fn returned, or -errno. */
 	int (*recipients)(struct mta_queue *q, const char *id, recipient_fn fn, void *arg);
 
-	/* Lines of commands (for a person to run) that hold / delete message `id`, or (id NULL) explain how to do it for a list of ids on stdin. */
+	/*
+	 * Lines of commands for a person to run that `verb` ("hold", "release", "delete") message `id`; with id NULL: that do it to the ids which a
+	 * pipe gives, one a line. Returns buf, or NULL: an unknown verb, an id that no MTA makes, no room.
+	 */
 	const char *(*howto)(const struct mta_queue *q, const char *verb, char *buf, size_t size, const char *id);
 };
 

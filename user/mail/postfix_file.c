@@ -1,0 +1,316 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Record types: Postfix 3.7, src/global/rec_type.h, unchanged since 2.3. A length has 7 bits a
+ * byte, the lowest first. Order: size record (not in maildrop), envelope up to M, the message's
+ * lines up to X, what was taken from headers (recipients of "sendmail -t") up to E. A milter that
+ * edits leaves pointer records, which say at which offset the file goes on.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "base/cleanup.h"
+#include "base/text.h"
+#include "mail/message.h"
+#include "mail/postfix_file.h"
+#include "mail/spool.h"
+
+#define REC_SIZE      'C'
+#define REC_TIME      'T'
+#define REC_SENDER    'S'
+#define REC_RECIPIENT 'R'
+#define REC_DONE      'D'
+#define REC_ATTRIBUTE 'A'
+#define REC_MESSAGE   'M'
+#define REC_LINE      'N'
+#define REC_LINE_PART 'L' /* goes on in the next record */
+#define REC_POINTER   'p'
+#define REC_EXTRACTED 'X'
+#define REC_END       'E'
+
+/* Reads of one block each: facts need a few, a list of 100,000 recipients some hundred. */
+#define FACTS_READS      256
+#define RECIPIENTS_READS 4096
+#define MAX_RECORDS      (1 << 22)
+#define MAX_JUMPS        1000
+
+struct reader {
+	struct spool_window w;
+	off_t off;
+	unsigned records, jumps;
+	/* the record */
+	int type;
+	size_t len;
+	off_t data;
+};
+
+static void reader_init(struct reader *r, int fd, unsigned reads)
+{
+	r->off = 0;
+	r->records = r->jumps = 0;
+	spool_window_init(&r->w, fd, reads);
+}
+
+/* 1: a record, 0: the end of the file, -EINVAL: no record, or more of them than there can be. */
+static int next_record(struct reader *r)
+{
+	unsigned shift = 0;
+	size_t len = 0;
+	int c = spool_byte(&r->w, r->off);
+
+	if (c < 0)
+		return r->w.reads_left ? 0 : -EFBIG;
+	if (++r->records > MAX_RECORDS || c < ' ' || c > '~')
+		return -EINVAL;
+	r->type = c;
+	r->off++;
+	do {
+		c = spool_byte(&r->w, r->off++);
+		if (c < 0 || shift > 28)
+			return -EINVAL;
+		len |= (size_t)(c & 0x7f) << shift;
+		shift += 7;
+	} while (c & 0x80);
+	if (len > INT32_MAX)
+		return -EINVAL;
+	r->len = len;
+	r->data = r->off;
+	r->off += (off_t)len;
+	return 1;
+}
+
+/* The record's data as a string, cut. */
+static void record_text(struct reader *r, char *out, size_t size)
+{
+	size_t n = spool_copy(&r->w, r->data, out, r->len < size - 1 ? r->len : size - 1);
+
+	out[n] = '\0';
+}
+
+/* Follows a pointer; 0 as its value: not in use. */
+static int jump(struct reader *r)
+{
+	char text[32];
+	long long to;
+
+	record_text(r, text, sizeof(text));
+	to = strtoll(text, NULL, 10);
+	if (to < 0 || (to && ++r->jumps > MAX_JUMPS))
+		return -EINVAL;
+	if (to)
+		r->off = (off_t)to;
+	return 0;
+}
+
+/* Attributes that smtpd and the others leave; "unknown" is Postfix's own word for nothing. */
+static void attribute(struct reader *r, struct message_facts *f)
+{
+	char text[512], *value;
+	static const struct {
+		const char *name;
+		size_t at, size;
+	} known[] = {
+#define FIELD(m) offsetof(struct message_facts, m), sizeof(((struct message_facts *)0)->m)
+		{"sasl_username", FIELD(auth_user)},  {"log_client_address", FIELD(client_ip)},
+		{"client_address", FIELD(client_ip)}, {"log_helo_name", FIELD(helo)},
+		{"helo_name", FIELD(helo)},
+#undef FIELD
+	};
+
+	record_text(r, text, sizeof(text));
+	value = strchr(text, '=');
+	if (!value)
+		return;
+	*value++ = '\0';
+	if (strcmp(text, "log_message_origin") == 0 && strcmp(value, "local") != 0)
+		f->from_network = true;
+	if (!*value || strcmp(value, "unknown") == 0)
+		return;
+	for (size_t i = 0; i < array_size(known); i++)
+		if (strcmp(text, known[i].name) == 0)
+			text_copy((char *)f + known[i].at, known[i].size, value);
+}
+
+struct scan {
+	struct message_facts *f;
+	char *head;
+	size_t head_len;
+	bool in_message, head_done, sized, sender, continued;
+	int64_t recipients;
+};
+
+static void content(struct reader *r, struct scan *s)
+{
+	size_t room = SPOOL_HEADERS_MAX - s->head_len, n;
+
+	if (s->head_done)
+		return;
+	if (r->type == REC_LINE && r->len == 0 && !s->continued) {
+		s->head_done = true;
+		return;
+	}
+	n = spool_copy(&r->w, r->data, s->head + s->head_len, r->len < room ? r->len : room);
+	s->head_len += n;
+	s->continued = r->type == REC_LINE_PART;
+	if (!s->continued && s->head_len < SPOOL_HEADERS_MAX)
+		s->head[s->head_len++] = '\n';
+	if (s->head_len == SPOOL_HEADERS_MAX)
+		s->head_done = true;
+}
+
+/* "data size, data offset, recipients, qmgr flags, message size": all 0 until cleanup has finished.
+ */
+static void size_record(struct reader *r, struct scan *s)
+{
+	char text[128];
+	long long data, at, recipients;
+
+	record_text(r, text, sizeof(text));
+	if (sscanf(text, "%lld %lld %lld", &data, &at, &recipients) != 3 || at <= 0 || data < 0 ||
+	    recipients < 0)
+		return;
+	s->f->bytes = data;
+	s->f->recipients = recipients;
+	s->sized = true;
+}
+
+static void envelope(struct reader *r, struct scan *s)
+{
+	struct message_facts *f = s->f;
+	char text[64];
+	long long sec = 0, usec = 0;
+
+	switch (r->type) {
+	case REC_SIZE:
+		size_record(r, s);
+		break;
+	case REC_TIME:
+		record_text(r, text, sizeof(text));
+		if (sscanf(text, "%lld %lld", &sec, &usec) >= 1 && sec > 0 && sec < 1LL << 33)
+			f->time_ns =
+				(uint64_t)sec * 1000000000U + (uint64_t)(usec % 1000000) * 1000U;
+		break;
+	case REC_SENDER:
+		record_text(r, f->sender, sizeof(f->sender));
+		f->has_sender = true;
+		break;
+	case REC_RECIPIENT:
+	case REC_DONE:
+		s->recipients++;
+		break;
+	case REC_ATTRIBUTE:
+		attribute(r, f);
+		break;
+	}
+}
+
+/* One record; 1: enough has been seen, 0: go on, -errno. */
+static int step(struct reader *r, struct scan *s)
+{
+	switch (r->type) {
+	case REC_POINTER:
+		return jump(r);
+	case REC_MESSAGE:
+		s->in_message = true;
+		return 0;
+	case REC_EXTRACTED:
+		s->in_message = false;
+		return 0;
+	case REC_END:
+		return 1;
+	case REC_LINE:
+	case REC_LINE_PART:
+		if (s->in_message)
+			content(r, s);
+		return s->head_done && s->sized ? 1 : 0;
+	default:
+		if (!s->in_message)
+			envelope(r, s);
+		return 0;
+	}
+}
+
+static void first_received(void *arg, const char *value, size_t len)
+{
+	struct received *r = arg;
+
+	if (r->kind == RECEIVED_OTHER && !*r->by)
+		message_received(value, len, r);
+}
+
+/* The topmost Received line is Postfix's own. */
+static void from_received(const char *head, size_t len, struct message_facts *f)
+{
+	struct received r = {.kind = RECEIVED_OTHER, .uid = COUNT_UNKNOWN, .pid = COUNT_UNKNOWN};
+
+	message_each_received(head, len, first_received, &r);
+	if (r.kind == RECEIVED_LOCAL_UID && !f->from_network)
+		f->uid = r.uid;
+}
+
+int postfix_file_facts(int fd, struct message_facts *out)
+{
+	char head[SPOOL_HEADERS_MAX];
+	struct message_facts f;
+	struct scan s = {.f = &f, .head = head};
+	struct reader r;
+	struct stat st;
+	int more, done = 0;
+
+	message_facts_init(&f);
+	if (fstat(fd, &st) < 0)
+		return -errno;
+	/* MAIL_QUEUE_STAT_READY: the execute bit says that the file is whole (global/mail_queue.h)
+	 */
+	if (!(st.st_mode & S_IXUSR))
+		return -EAGAIN;
+	reader_init(&r, fd, FACTS_READS);
+	while ((more = next_record(&r)) == 1 && (done = step(&r, &s)) == 0)
+		;
+	if (more == -EINVAL || done < 0)
+		return -EINVAL;
+	if (!s.sized && !f.has_sender)
+		return -EINVAL;
+	if (!s.sized) {
+		/* in maildrop: recipients are known when the end was seen */
+		f.recipients = done == 1 ? s.recipients : COUNT_UNKNOWN;
+		f.uid = st.st_uid;
+		f.bytes = st.st_size;
+	}
+	if (*f.client_ip)
+		f.from_network = true;
+	message_headers(head, s.head_len, &f);
+	from_received(head, s.head_len, &f);
+	f.local = f.uid >= 0;
+	f.bounce = f.has_sender && !*f.sender && !f.from_network && !f.local;
+	*out = f;
+	return 0;
+}
+
+int postfix_file_recipients(int fd, recipient_fn fn, void *arg)
+{
+	char address[1024];
+	struct reader r;
+	bool in_message = false;
+	int more, err;
+
+	reader_init(&r, fd, RECIPIENTS_READS);
+	while ((more = next_record(&r)) == 1 && r.type != REC_END) {
+		if (r.type == REC_POINTER) {
+			err = jump(&r);
+		} else if (r.type == REC_MESSAGE || r.type == REC_EXTRACTED) {
+			in_message = r.type == REC_MESSAGE;
+			err = 0;
+		} else if (r.type == REC_RECIPIENT && !in_message) {
+			record_text(&r, address, sizeof(address));
+			err = fn(arg, address);
+		} else {
+			err = 0;
+		}
+		if (err)
+			return err;
+	}
+	return more < 0 ? more : 0;
+}

@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * What the MTA files share to read queue directories: bounded, nothing is followed, nothing blocks.
+ * Knows directories and files, not what is in them.
+ */
+#ifndef ST_SPOOL_H
+#define ST_SPOOL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/stat.h>
+#include <sys/types.h>
+
+#include "mail/mta.h"
+
+/* Headers are read up to here. */
+#define SPOOL_HEADERS_MAX 16384
+/* The first read of every file: one page holds most headers. */
+#define SPOOL_BLOCK 4096
+
+/* A name in a directory that is being scanned, by getdents64: no stat. `type` is DT_*. */
+typedef int (*spool_fn)(void *arg, int dirfd, const char *name, unsigned char type);
+
+/* Calls fn for each name but "." and ".."; stops when fn returns non-zero and returns that; or
+ * -errno. */
+int spool_scan(int at, const char *path, spool_fn fn, void *arg);
+
+/* The same, descending up to `depth` levels into directories with names of one character (Postfix,
+ * Exim). */
+int spool_scan_hashed(int at, const char *path, int depth, spool_fn fn, void *arg);
+
+/* Is this name of a scan a directory? A symbolic link never is. */
+bool spool_is_dir(int dirfd, const char *name, unsigned char type);
+
+/* Opens a regular file for reading, its last component not followed; -EINVAL: it is something else.
+ * `st` may be NULL. */
+int spool_open(int at, const char *path, struct stat *st);
+
+/* Reads up to `size` bytes at `off`, as many as there are; -errno. The file offset stays. */
+ssize_t spool_pread(int fd, char *buf, size_t size, off_t off);
+
+/* Reads a header block at `off` up to its empty line or SPOOL_HEADERS_MAX: one block first, the
+ * rest only when it is needed. */
+ssize_t spool_headers(int fd, char buf[SPOOL_HEADERS_MAX], off_t off);
+
+/* Reads lines and records of a file through one block; gives up after `reads_left` reads. */
+struct spool_window {
+	int fd;
+	unsigned reads_left;
+	off_t start;
+	size_t len;
+	char buf[SPOOL_BLOCK];
+};
+
+void spool_window_init(struct spool_window *w, int fd, unsigned reads);
+/* The byte at `off`; -1 at the end, on an error or when the reads are used up (then reads_left is
+ * 0). */
+int spool_byte(struct spool_window *w, off_t off);
+/* Copies up to n bytes; returns how many there are. */
+size_t spool_copy(struct spool_window *w, off_t off, char *out, size_t n);
+/*
+ * The line (or, with `end` '\0', the record) at *off, without its end, NUL-terminated and cut to
+ * `size`. Moves *off behind it. Returns its full length, -1 at the end of the file or of the reads.
+ */
+ssize_t spool_line(struct spool_window *w, off_t *off, int end, char *out, size_t size);
+
+/* Opens `dir` as a queue of `mta` behind the n that are in out[]; nothing happens when it is no
+ * directory or already there. Returns the new n. */
+size_t spool_add(const struct mta *mta, const char *dir, struct mta_queue *out, size_t n,
+		 size_t max);
+
+/* Is there a directory `name` below `at` (a path or AT_FDCWD's)? */
+bool spool_has_dir(const char *dir, const char *name);
+
+/* -ENOENT: the queue's directory is gone; -ESTALE: another one stands at its place; 0: it is there.
+ */
+int spool_gone(const struct mta_queue *q);
+
+/* Value of the last line "key = value" of a configuration file, read up to 1 MiB; continuation
+ * lines are joined. 0 or -errno. */
+int spool_setting(const char *file, const char *key, char *out, size_t size);
+
+/* Are all of the n bytes letters or digits, or one of `also`? */
+bool spool_is_word(const char *s, size_t n, const char *also);
+
+/* The next of NUL separated arguments after `prev` (NULL: the first), NULL at the end. The last one
+ * may be cut: it need not be NUL-terminated by the sender, *len tells. */
+const char *args_next(const char *args, size_t args_len, const char *prev, size_t *len);
+
+/* Base name of the first argument into out. */
+void args_name(const char *args, size_t args_len, char *out, size_t size);
+
+/*
+ * The mode that sendmail's command line asks for: the letter after -b ('m' when there is none), 'q'
+ * for a queue run. Options end at the first argument that is none, as in every sendmail. The
+ * argument of -f and its kin is skipped, not read as an option.
+ */
+char args_sendmail_mode(const char *args, size_t args_len);
+
+#endif
