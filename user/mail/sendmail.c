@@ -353,7 +353,7 @@ static int open_message(struct mta_queue *q, const char *id)
 /* The df stands beside the qf, or in df/ beside its qf/: /proc tells where the open qf is. */
 static int64_t body_size(const struct mta_queue *q, int fd, const char *id)
 {
-	char name[QUEUE_ID_MAX + 8], self[32], path[PATH_MAX], body[PATH_MAX + QUEUE_ID_MAX + 8];
+	char name[QUEUE_ID_MAX + 8], self[32], path[PATH_MAX], body[PATH_MAX + QUEUE_ID_MAX + 32];
 	struct stat st;
 	char *slash;
 	ssize_t n;
