@@ -8,7 +8,7 @@
 #include "base/cleanup.h"
 #include "trace/event.h"
 
-#define SAMPLE_WALL 1795298113123456789ULL /* 2026-11-21T20:55:13.123456789Z */
+#define SAMPLE_WALL 1795294513123456789ULL /* 2026-11-21T20:55:13.123456789Z */
 
 #define SAMPLE_MAILER                                                                              \
 	"/var/www/vhosts/shop.example/httpdocs/wp-content/plugins/contact-form/mailer.php"
@@ -22,7 +22,8 @@ static const struct frame sample_frames[] = {
 /* A mail-queued with everything known; `text` in place of every string unless NULL. */
 static inline struct mail_event sample_mail(const char *text)
 {
-	static const char args[] = "/usr/sbin/sendmail\0-t\0-i\0-fbounce@shop.example\0joe@victim.example";
+	static const char args[] =
+		"/usr/sbin/sendmail\0-t\0-i\0-fbounce@shop.example\0joe@victim.example";
 	struct mail_event e = {
 		.action = ACTION_MAIL_QUEUED,
 		.sequence = 7,
@@ -154,7 +155,7 @@ static inline struct summary_event sample_summary(const char *text)
 	for (unsigned by = 0; by < BY_COUNT; by++) {
 		struct tally_row *r = rows[by];
 		static const char *const keys[BY_COUNT] = {NULL, "10012", "shop.example",
-							    "203.0.113.7", "script"};
+							   "203.0.113.7", "script"};
 
 		r[0] = row;
 		r[0].key = by == BY_SCRIPT ? row.key : keys[by];
@@ -184,8 +185,10 @@ static inline struct summary_event sample_summary(const char *text)
 static const char *const sample_hostile[] = {
 	"\x1b]0;owned\x07\x1b[2J",
 	"a\nb\rc\td\x7f",
-	"\xc2\x9b" "31m \xc2\x85",
-	"\xe2\x80\xae" "gpj.exe\xe2\x80\xac \xe2\x81\xa6x\xe2\x81\xa9",
+	"\xc2\x9b"
+	"31m \xc2\x85",
+	"\xe2\x80\xae"
+	"gpj.exe\xe2\x80\xac \xe2\x81\xa6x\xe2\x81\xa9",
 	"\xe2\x80\x8b\xe2\x80\x8f\xef\xbb\xbf\xe2\x80\xa8\xe2\x80\xa9",
 	"\xc0\xaf \xe0\x80\xaf \xf0\x80\x80\xaf",
 	"\xed\xa0\x80 \xed\xbf\xbf",

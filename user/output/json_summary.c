@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/text.h"
 
 static void put_text_in(struct json_builder *b, json_t *object, const char *cut_key,
 			const char *key, const char *text)
@@ -99,10 +100,15 @@ static void put_lost(struct json_builder *b, const struct summary_event *e)
 {
 	json_t *lost = json_object();
 
-	for (size_t i = 0; lost && i < e->loss_count; i++)
-		if (e->losses[i].count && e->losses[i].reason)
-			json_object_set_new_nocheck(lost, e->losses[i].reason,
-						    json_count(e->losses[i].count));
+	for (size_t i = 0; lost && i < e->loss_count; i++) {
+		const struct loss *l = &e->losses[i];
+		char reason[192]; /* a recording's reasons are anybody's */
+
+		if (!l->count || !l->reason || !*l->reason)
+			continue;
+		text_utf8(reason, sizeof(reason), l->reason, strnlen(l->reason, 64));
+		json_object_set_new(lost, reason, json_count(l->count));
+	}
 	json_put(b, "spamtrace.lost", lost);
 }
 

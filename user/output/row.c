@@ -107,7 +107,7 @@ static void subject_text(char *out, size_t size, const struct mail_event *e)
 	const char *ip = e->destination_ip && *e->destination_ip ? e->destination_ip : "?";
 
 	if (e->action == ACTION_MAIL_ATTEMPTED && e->exit_signal > 0)
-		snprintf(out, size, "killed by signal %d", e->exit_signal);
+		snprintf(out, size, "signal %d", e->exit_signal);
 	else if (e->action == ACTION_MAIL_ATTEMPTED && e->exit_code >= 0)
 		snprintf(out, size, "exit %d", e->exit_code);
 	else if (e->action == ACTION_MAIL_ATTEMPTED)

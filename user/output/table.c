@@ -244,7 +244,8 @@ int table_sink_new(FILE *out, const struct table_options *options, struct sink *
 	t->header_due = true;
 	row_layout_init(&t->layout, t->page.columns, 0);
 	if (t->options.terminal) {
-		setvbuf(out, terminal_buffer, _IOFBF, sizeof(terminal_buffer));
+		if (isatty(fileno(out)))
+			setvbuf(out, terminal_buffer, _IOFBF, sizeof(terminal_buffer));
 		on_screen = t;
 		log_before = make_way_for_message;
 	}
