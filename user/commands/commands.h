@@ -9,5 +9,6 @@
 
 int command_auth(int argc, char **argv);
 int command_doctor(int argc, char **argv);
+int command_workers(int argc, char **argv);
 
 #endif

@@ -1,0 +1,211 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* `spamtrace workers`: what every PHP worker of this host is doing now. Options and the loop; see
+ * workers_read.c, workers_print.c. */
+#include "commands/workers.h"
+
+#include <argp.h>
+#include <errno.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <time.h>
+
+#include "base/cleanup.h"
+#include "base/log.h"
+#include "commands/commands.h"
+#include "output/page.h"
+
+#define EXIT_USAGE 64
+
+/* CPU is measured over this long before the first page. */
+#define FIRST_LOOK_NS 200000000L
+
+struct options {
+	struct workers_view view;
+	double interval; /* 0: one look */
+	long count;      /* looks; 0: until interrupted */
+	bool json, output_set;
+};
+
+static const struct argp_option keys[] = {
+	{"interval", 'i', "SECONDS", 0, "look again and again, like top", 0},
+	{"count", 'n', "N", 0, "with -i: end after N looks", 0},
+	{"all", 'a', NULL, 0, "idle workers, masters and those that cannot be read too", 0},
+	{"user", 'u', "USER", 0, "only this user (name or uid)", 0},
+	{"vhost", 'V', "NAME", 0, "only this vhost; may hold * and ?", 0},
+	{"script", 's', "PATH", 0, "only scripts whose path contains this; may hold * and ?", 0},
+	{"verbose", 'v', NULL, 0, "the PHP call stack below each worker", 0},
+	{"output", 'o', "table|json", 0, "default: table", 0},
+	{0},
+};
+
+static error_t option(int key, char *arg, struct argp_state *state)
+{
+	struct options *o = state->input;
+	char *end;
+
+	switch (key) {
+	case 'i':
+		o->interval = strtod(arg, &end);
+		if (end == arg || *end || !(o->interval >= 0.1 && o->interval <= 86400))
+			argp_error(state, "--interval takes seconds from 0.1 to 86400, not '%s'",
+				   arg);
+		return 0;
+	case 'n':
+		o->count = strtol(arg, &end, 10);
+		if (end == arg || *end || o->count < 1)
+			argp_error(state, "--count takes a number from 1, not '%s'", arg);
+		return 0;
+	case 'a':
+		o->view.all = true;
+		return 0;
+	case 'u':
+		o->view.user = arg;
+		return 0;
+	case 'V':
+		o->view.vhost = arg;
+		return 0;
+	case 's':
+		o->view.script = arg;
+		return 0;
+	case 'v':
+		o->view.stack = true;
+		log_verbose = true;
+		return 0;
+	case 'o':
+		o->json = strcmp(arg, "json") == 0;
+		if (!o->json && strcmp(arg, "table") != 0)
+			argp_error(state, "--output is table or json, not '%s'", arg);
+		return 0;
+	case ARGP_KEY_ARG:
+		argp_error(state, "'%s' is one argument too many", arg);
+		return 0;
+	default:
+		return ARGP_ERR_UNKNOWN;
+	}
+}
+
+static const struct argp parser = {
+	.options = keys,
+	.parser = option,
+	.doc = "What every PHP worker on this host is doing now, read from its memory: Apache's "
+	       "module, FPM, "
+	       "FastCGI, CGI and command line, with opcache warm or not.\v"
+	       "SINCE is how long the request has been running; '<4m10' means that only the age of "
+	       "its process is "
+	       "known. VHOST is the server's own word for it where that can be read; with '?' it "
+	       "is only what the "
+	       "client claims. CPU% is of one CPU since the last look. S is the state: R runs, S "
+	       "waits, D waits for a disk.",
+};
+
+static volatile sig_atomic_t interrupted;
+
+static void on_signal(int sig)
+{
+	(void)sig;
+	interrupted = 1;
+}
+
+static void wait_seconds(double seconds)
+{
+	struct timespec t = {.tv_sec = (time_t)seconds,
+			     .tv_nsec = (long)((seconds - (double)(time_t)seconds) * 1e9)};
+
+	while (!interrupted && nanosleep(&t, &t) && errno == EINTR)
+		;
+}
+
+static unsigned terminal_columns(void)
+{
+	struct winsize size;
+
+	if (!isatty(STDOUT_FILENO))
+		return 0;
+	if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) || size.ws_col < 40)
+		return 80;
+	return size.ws_col;
+}
+
+static void explain_on_stdout(const char *fmt, ...)
+{
+	char text[1024];
+	struct page p = {.out = stdout, .columns = terminal_columns()};
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	page_cell(&p, text, p.columns ? p.columns : sizeof(text), false, false);
+	fputc('\n', stdout);
+}
+
+/* A page of its own on a terminal, else one page after the other. */
+static int show(const struct options *o, const struct workers *w)
+{
+	struct workers_view v = o->view;
+	bool page = o->interval > 0 && isatty(STDOUT_FILENO);
+	int err;
+
+	if (o->json)
+		return workers_print_json(stdout, &v, w);
+	v.columns = terminal_columns();
+	v.color = v.columns != 0;
+	if (page) {
+		fputs("\033[H\033[2J", stdout);
+		workers_explain(w, explain_on_stdout);
+		fputc('\n', stdout);
+	}
+	err = workers_print_table(stdout, &v, w);
+	if (!page)
+		workers_explain(w, log_info);
+	return err;
+}
+
+static int look_and_show(const struct options *o, struct php_finder *finder,
+			 const struct vhost_table *vhosts)
+{
+	struct workers before = {0}, now;
+	int err = workers_read(finder, vhosts, NULL, &before);
+
+	if (!err)
+		wait_seconds((double)FIRST_LOOK_NS / 1e9);
+	for (long n = 0; !err; n++) {
+		err = workers_read(finder, vhosts, &before, &now);
+		if (err)
+			break;
+		workers_free(&before);
+		before = now;
+		err = show(o, &now);
+		if (err || !(o->interval > 0) || interrupted || (o->count && n + 1 >= o->count))
+			break;
+		wait_seconds(o->interval);
+		if (interrupted)
+			break;
+	}
+	workers_free(&before);
+	return err;
+}
+
+int command_workers(int argc, char **argv)
+{
+	struct options o = {0};
+	struct sigaction action = {.sa_handler = on_signal};
+	__attribute__((cleanup(php_finder_freep))) struct php_finder *finder = NULL;
+	int err;
+
+	argp_err_exit_status = EXIT_USAGE;
+	if (argp_parse(&parser, argc, argv, 0, NULL, &o))
+		return EXIT_USAGE;
+	finder = php_finder_new(NULL, NULL);
+	if (!finder) {
+		log_err(ENOMEM, "workers");
+		return 1;
+	}
+	sigaction(SIGINT, &action, NULL);
+	sigaction(SIGTERM, &action, NULL);
+	err = look_and_show(&o, finder, NULL);
+	if (err && err != -EIO) /* a reader that went away wants no message */
+		log_err(err, "the workers could not be read");
+	return err ? 1 : 0;
+}
