@@ -69,16 +69,21 @@ static bool sender(const struct head *h, struct message_facts *f)
 	return true;
 }
 
-/* "127.0.0.1.43210", "2001:db8::1.43210": the port is behind the last dot; very old ones have none.
- */
+/* "[127.0.0.1]:43210" from 4.96 on, before that "127.0.0.1.43210" with the port behind the last
+ * dot; very old ones have none. */
 static void host_address(struct head *h, const char *value, struct message_facts *f)
 {
 	size_t dots = 0, n = strlen(value);
 
-	for (const char *p = value; *p; p++)
-		dots += *p == '.';
-	if (dots == 4 || (dots && strchr(value, ':')))
-		n = (size_t)(strrchr(value, '.') - value);
+	if (*value == '[') {
+		value++;
+		n = strcspn(value, "]");
+	} else {
+		for (const char *p = value; *p; p++)
+			dots += *p == '.';
+		if (dots == 4 || (dots && strchr(value, ':')))
+			n = (size_t)(strrchr(value, '.') - value);
+	}
 	if (n >= sizeof(f->client_ip))
 		n = 0;
 	memcpy(f->client_ip, value, n);
@@ -213,6 +218,7 @@ int exim_file_facts(int fd, const char *id, struct message_facts *out)
 	char text[SPOOL_HEADERS_MAX];
 	struct message_facts f;
 	struct head h = {.off = 0};
+	struct stat st;
 	size_t len;
 	int r;
 
@@ -231,7 +237,11 @@ int exim_file_facts(int fd, const char *id, struct message_facts *out)
 	message_headers(text, len, &f);
 	f.from_network = h.network;
 	f.local = !h.network;
-	f.bounce = !*f.sender && !h.network;
+	/* auth_id is the caller's login where nobody authenticated; a bounce is what Exim's own
+	 * user, who owns the file, submits */
+	if (f.local)
+		f.auth_user[0] = '\0';
+	f.bounce = !*f.sender && !h.network && fstat(fd, &st) == 0 && f.uid == (int64_t)st.st_uid;
 	*out = f;
 	return 0;
 }

@@ -571,6 +571,8 @@ int message_received(const char *line, size_t len, struct received *out)
 			r.kind = RECEIVED_LOCAL_UID;
 	} else if (strncmp(s, "(from ", 6) == 0) {
 		read_sendmail_local(s, &r);
+	} else if (strncmp(s, "from localhost (localhost) by ", 30) == 0) {
+		r.kind = RECEIVED_BOUNCE; /* Sendmail's own messages */
 	} else if (strncmp(s, "by ", 3) == 0 && strstr(s, "(Postfix, from userid ")) {
 		r.uid = number_after(s, "(Postfix, from userid ");
 		if (r.uid >= 0)

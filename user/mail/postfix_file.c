@@ -250,6 +250,25 @@ static void from_received(const char *head, size_t len, struct message_facts *f)
 		f->uid = r.uid;
 }
 
+/* bounce(8) makes its MIME boundary of the bounced message's id:
+ * boundary="8EC1E14A11B.1795296997/host" (bounce_notify_util.c). */
+static void bounced_id(const char *head, size_t len, struct message_facts *f)
+{
+	static const char mark[] = "boundary=\"";
+	const char *at = memmem(head, len, mark, sizeof(mark) - 1);
+	size_t n = 0;
+
+	if (!at)
+		return;
+	at += sizeof(mark) - 1;
+	while (at + n < head + len && spool_is_word(at + n, 1, ""))
+		n++;
+	if (n < 6 || n >= sizeof(f->parent_id) || at + n >= head + len || at[n] != '.')
+		return;
+	memcpy(f->parent_id, at, n);
+	f->parent_id[n] = '\0';
+}
+
 int postfix_file_facts(int fd, struct message_facts *out)
 {
 	char head[SPOOL_HEADERS_MAX];
@@ -285,6 +304,8 @@ int postfix_file_facts(int fd, struct message_facts *out)
 	from_received(head, s.head_len, &f);
 	f.local = f.uid >= 0;
 	f.bounce = f.has_sender && !*f.sender && !f.from_network && !f.local;
+	if (f.bounce)
+		bounced_id(head, s.head_len, &f);
 	*out = f;
 	return 0;
 }

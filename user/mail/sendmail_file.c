@@ -175,6 +175,18 @@ static void from_received(struct qf *qf)
 		local = &l.top;
 	else if (is_loopback(l.top.client_ip) && l.below.kind == RECEIVED_LOCAL_UID)
 		local = &l.below;
+	if (l.top.kind == RECEIVED_BOUNCE || l.below.kind == RECEIVED_BOUNCE) {
+		const struct received *own = l.top.kind == RECEIVED_BOUNCE ? &l.top : &l.below;
+
+		/* submitted like the others; only a null sender makes it credible */
+		if (f->has_sender && !*f->sender &&
+		    (own == &l.top || is_loopback(l.top.client_ip))) {
+			f->bounce = true;
+			if (own == &l.below)
+				text_copy(f->first_id, sizeof(f->first_id), own->id);
+			return;
+		}
+	}
 	if (local) {
 		text_copy(f->login, sizeof(f->login), local->login);
 		if (local == &l.below)
@@ -226,7 +238,6 @@ int sendmail_file_facts(int fd, struct message_facts *out)
 		qf->f.recipients = 0;
 	message_headers(qf->head, qf->head_len, &qf->f);
 	from_received(qf);
-	qf->f.bounce = qf->f.has_sender && !*qf->f.sender && !qf->f.from_network && !qf->f.local;
 	*out = qf->f;
 	return 0;
 }
