@@ -454,8 +454,8 @@ void attribute_connect(const struct attribute_ops *ops, const struct st_connect 
 	} else {
 		weaken(out, ATTRIBUTION_NONE, "the record of its PHP worker was lost");
 	}
-	inet_ntop(k->family == 4 ? AF_INET : AF_INET6, k->daddr, room->client, sizeof(room->client));
-	out->destination_ip = copy(room->host, sizeof(room->host), room->client);
+	out->destination_ip = inet_ntop(k->family == 4 ? AF_INET : AF_INET6, k->daddr, room->destination,
+					sizeof(room->destination));
 	out->destination_port = k->dport;
 	out->client_port = k->sport;
 	if (out->attribution == ATTRIBUTION_EXACT)

@@ -32,8 +32,7 @@ struct attribute_ops {
 struct attribution_room {
 	struct primary primary;
 	struct vhost_answer vhost;
-	char script[1024], user[64], executable[512], parent[512], terminal[32], url_path[1024], docroot[1024], client[64], host[256];
-	char reason[256];
+	char script[1024], user[64], executable[512], parent[512], terminal[32], url_path[1024], docroot[1024], client[64], host[256], destination[64];
 	struct frame frames[EVENT_MAX_FRAMES];
 };
 

@@ -255,8 +255,10 @@ static void on_commit(struct correlate *c, struct operation *op)
 
 	if (op->change.needs_run && op->actor.run == RUN_DELIVERY)
 		return;
-	if (f)
+	if (f) {
 		in_flight_drop(c, f);
+		c->ops.counted(c->ops.arg, op->queue, -1, true);
+	}
 	c->ops.counted(c->ops.arg, op->queue, 1, false);
 	w = wait_new(c, op, i);
 	if (!w)

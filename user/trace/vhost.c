@@ -41,16 +41,21 @@
 #define WHY_PART         "the directory proves only a part of this name"
 #define WHY_INNER_DOCROOT                                                                          \
 	"DOCUMENT_ROOT is no directory of the configuration: it lies inside one of this vhost"
-#define WHY_OUTSIDE "the script lies outside the directories of the vhost that DOCUMENT_ROOT names"
 #define WHY_CONFLICT                                                                               \
 	"DOCUMENT_ROOT names another vhost than the one whose directory the script lies in"
 #define WHY_NESTED "only the script's path is known, and it lies in directories of several vhosts"
 #define WHY_REALM  "servers in several containers have this directory"
+#define WHY_CHROOT                                                                                 \
+	"the worker is in a chroot, and this is the directory of that name outside of it or in "   \
+	"any"
 #define WHY_DOTDOT "the path holds '..'"
 #define WHY_PANEL  "from a hosting panel's files, not from the running server's configuration"
 #define WHY_LAYOUT                                                                                 \
 	"from a hosting panel's directory layout, not from the running server's configuration"
 #define WHY_HOST "only what the client claimed: no known vhost has this directory"
+
+static const char why_outside[] =
+	"the script lies outside the directories of the vhost that DOCUMENT_ROOT names";
 
 struct ask {
 	const struct vhost_table *t;
@@ -621,7 +626,7 @@ static int by_docroot(const struct ask *a, struct vhost_answer *r)
 		return err ? err : answer_from(a, &s, r);
 	err = by_script(a, &other);
 	if (err == -ENOENT) {
-		weaken(r, WHY_OUTSIDE);
+		weaken(r, why_outside);
 		return answer_from(a, &s, r);
 	}
 	if (err)
@@ -629,28 +634,6 @@ static int by_docroot(const struct ask *a, struct vhost_answer *r)
 	other.exact = false;
 	other.reason = WHY_CONFLICT;
 	*r = other;
-	return 0;
-}
-
-/* One pass over the paths as they stand in `a`. */
-static int by_paths(const struct ask *a, struct vhost_answer *out)
-{
-	struct vhost_answer r = {.exact = true};
-	int err = -ENOENT;
-
-	if (a->docroot[0])
-		err = by_docroot(a, &r);
-	if (err == -ENOENT && a->script[0]) {
-		r = (struct vhost_answer){.exact = true};
-		err = by_script(a, &r);
-	}
-	if (err)
-		return err;
-	if (a->dotdot)
-		weaken(&r, WHY_DOTDOT);
-	if (a->panel)
-		weaken(&r, WHY_PANEL);
-	*out = r;
 	return 0;
 }
 
@@ -673,36 +656,68 @@ static bool is_chroot(const char *s)
 	return s && s[0] == '/' && s[1];
 }
 
+/* The script as the host sees it. */
+static void take_script(struct ask *a, const char *jail)
+{
+	take_path(a->script, "", a->q->script, &a->dotdot);
+	if (*jail && a->script[0] && !vhost_path_inside(a->script, jail))
+		take_path(a->script, jail, a->q->script, &a->dotdot);
+}
+
 /*
- * Inside a chroot both forms of both paths occur: nginx and Apache send the path as they see it or,
- * configured for the chroot, as the worker sees it. The host's form of the script is tried with
- * each form of DOCUMENT_ROOT.
+ * Inside a chroot DOCUMENT_ROOT is a path as the web server sees it or, when it was told so, as the
+ * worker sees it. The second is tried first: it leads into the chroot, so it cannot be another
+ * site's by accident.
  */
+static int by_docroot_forms(struct ask *a, const char *jail, struct vhost_answer *r)
+{
+	struct vhost_answer fresh = *r;
+	int err = -ENOENT;
+
+	take_path(a->docroot, jail, a->q->docroot, &a->dotdot);
+	if (*jail && a->docroot[0])
+		err = by_docroot(a, r);
+	take_path(a->docroot, "", a->q->docroot, &a->dotdot);
+	if (err != -ENOENT || !a->docroot[0])
+		return err;
+	*r = fresh;
+	err = by_docroot(a, r);
+	if (err == 0 && *jail && r->reason == why_outside) {
+		*r = fresh;
+		return -ENOENT;
+	}
+	return err;
+}
+
+/* All that the paths say, by the vhosts of this pass. */
 static int by_table(struct ask *a, struct vhost_answer *out)
 {
-	const struct vhost_query *q = a->q;
-	const char *jail = is_chroot(q->chroot) ? q->chroot : "";
-	const char *script_in = jail;
+	struct vhost_answer r = {.exact = true};
+	char jail[VHOST_PATH_SIZE] = "";
 	int err;
 
-	if (*jail && q->script && q->script[0] == '/') {
-		char clean[VHOST_PATH_SIZE], root[VHOST_PATH_SIZE];
-
-		if (!vhost_path_clean(clean, sizeof(clean), q->script, NULL) &&
-		    !vhost_path_clean(root, sizeof(root), jail, NULL) &&
-		    vhost_path_inside(clean, root))
-			script_in = "";
+	if (is_chroot(a->q->chroot) && vhost_path_clean(jail, sizeof(jail), a->q->chroot, NULL))
+		return -ENOENT;
+	a->dotdot = false;
+	take_script(a, jail);
+	err = by_docroot_forms(a, jail, &r);
+	if (err == -ENOENT && a->script[0]) {
+		r = (struct vhost_answer){.exact = true};
+		err = by_script(a, &r);
 	}
-	take_path(a->script, script_in, q->script, &a->dotdot);
-	take_path(a->docroot, "", q->docroot, &a->dotdot);
-	if (*jail && a->docroot[0] && !vhost_path_inside(a->docroot, jail))
-		take_path(a->docroot, jail, q->docroot, &a->dotdot);
-	err = by_paths(a, out);
-	if (err != -ENOENT || !*jail)
+	if (err == -ENOENT && *jail) {
+		take_path(a->script, "", a->q->script, &a->dotdot);
+		r = (struct vhost_answer){.reason = WHY_CHROOT};
+		err = a->docroot[0] ? by_docroot(a, &r) : -ENOENT;
+	}
+	if (err)
 		return err;
-	take_path(a->docroot, "", q->docroot, &a->dotdot);
-	a->script[0] = '\0';
-	return by_paths(a, out);
+	if (a->dotdot)
+		weaken(&r, WHY_DOTDOT);
+	if (a->panel)
+		weaken(&r, WHY_PANEL);
+	*out = r;
+	return 0;
 }
 
 /* The server's memory holds the ServerName of the vhost; mass virtual hosting has one vhost for all
@@ -769,7 +784,6 @@ int vhost_resolve(const struct vhost_table *t, const struct vhost_query *q,
 		err = by_table(&a, out);
 	if (err == -ENOENT && t) {
 		a.panel = true;
-		a.dotdot = false;
 		err = by_table(&a, out);
 	}
 	if (err == -ENOENT && t)

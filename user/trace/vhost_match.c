@@ -298,14 +298,14 @@ bool vhost_is_domain(const char *s)
 static const struct layout {
 	enum vhost_panel panel;
 	const char *pattern;
-	enum { STAR_IS_DOMAIN, SUB_DOT_DOMAIN, LAST_STAR_IS_DOMAIN } how;
+	enum { STAR_IS_DOMAIN, SUB_DOT_DOMAIN, LAST_STAR_IS_DOMAIN, BOTH_ARE_DOMAINS } how;
 } layouts[] = {
 	{VHOST_PLESK, "/var/www/vhosts/*/subdomains/*/httpdocs", SUB_DOT_DOMAIN},
 	{VHOST_PLESK, "/var/www/vhosts/*/subdomains/*/httpsdocs", SUB_DOT_DOMAIN},
 	{VHOST_PLESK, "/var/www/vhosts/*/httpdocs", STAR_IS_DOMAIN},
 	{VHOST_PLESK, "/var/www/vhosts/*/httpsdocs", STAR_IS_DOMAIN},
 	{VHOST_PLESK, "/var/www/vhosts/*/cgi-bin", STAR_IS_DOMAIN},
-	{VHOST_PLESK, "/var/www/vhosts/*/*", LAST_STAR_IS_DOMAIN},
+	{VHOST_PLESK, "/var/www/vhosts/*/*", BOTH_ARE_DOMAINS},
 	{VHOST_DIRECTADMIN, "/home/*/domains/*/public_html", LAST_STAR_IS_DOMAIN},
 	{VHOST_DIRECTADMIN, "/home/*/domains/*/private_html", LAST_STAR_IS_DOMAIN},
 	{VHOST_ISPCONFIG, "/var/www/*/web", STAR_IS_DOMAIN},
@@ -337,7 +337,8 @@ static int layout_fits(const struct layout *l, const char *path, char *out, size
 	if (l->how == STAR_IS_DOMAIN) {
 		n = snprintf(out, size, "%s", first);
 	} else {
-		if (second_star(path, l->pattern, first, second, sizeof(second)))
+		if (second_star(path, l->pattern, first, second, sizeof(second)) ||
+		    (l->how == BOTH_ARE_DOMAINS && !vhost_is_domain(first)))
 			return -ENOENT;
 		n = l->how == SUB_DOT_DOMAIN ? snprintf(out, size, "%s.%s", second, first)
 					     : snprintf(out, size, "%s", second);
