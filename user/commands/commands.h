@@ -8,6 +8,7 @@
 #define ST_COMMANDS_H
 
 int command_auth(int argc, char **argv);
+int command_report(int argc, char **argv);
 int command_doctor(int argc, char **argv);
 int command_workers(int argc, char **argv);
 

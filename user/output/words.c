@@ -166,6 +166,9 @@ static const struct {
 	 "messages sent over them may be marked ?"},
 	{"script-map", "more script files were opened than the table holds",
 	 "messages marked = are not touched"},
+	{"unwritten",
+	 "events could not be written to the recording (disk full, or its reader went away)",
+	 "free some space; the counts of the live summary held them, these do not"},
 	{"read", "a name or an argument could not be read from a process",
 	 "the fields concerned are absent in their events"},
 };
