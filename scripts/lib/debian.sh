@@ -51,6 +51,7 @@ sources_for() {
 	echo "deb $mirror $1 main"
 	case $1 in
 	sid | unstable) ;;
+	experimental) echo "deb $mirror sid main" ;;
 	*)
 		echo "deb $mirror $1-updates main"
 		echo "deb $security $1-security main"
