@@ -12,6 +12,7 @@
 #include "commands/recording.h"
 #include "commands/report.h"
 #include "output/sink.h"
+#include "output/summary.h"
 #include "samples.h"
 
 static char path[64];
@@ -197,6 +198,7 @@ static void counted_again(void **state)
 	assert_int_equal(e.queues[0].messages, 6); /* the last sample */
 	assert_non_null(strstr(e.verdict, "412 messages came in"));
 	assert_int_equal(e.loss_count, 1);
+	assert_true(summary_losses_known(&e));
 	assert_string_equal(e.losses[0].reason, "ring-origin");
 	assert_int_equal(e.hook_count, 2);
 	assert_int_equal(e.note_count, 1);
@@ -260,6 +262,7 @@ static void damaged(void **state)
 	assert_int_equal(report_read(path, &everything, &r), 0);
 	report_summary(r, &e);
 	assert_int_equal(e.messages, 10);
+	assert_false(summary_losses_known(&e));
 	assert_true(has_note(&e, "no end"));
 	assert_true(has_note(&e, "cut short"));
 	assert_true(has_note(&e, "3 of 17 lines"));

@@ -208,14 +208,25 @@ static void random_bytes(void **state)
 
 static void json_line(void **state)
 {
-	size_t len = 0;
-	char *line =
-		text_json_line("[\"\x7f\xc2\x9b\xe2\x80\xae\xf3\xa0\x80\x81 caf\xc3\xa9\"]", &len);
+	static const struct {
+		const char *in, *out;
+	} cases[] = {
+		{"[\"plain\"]", "[\"plain\"]\n"},
+		{"", "\n"},
+		{"[\"\x7f\xc2\x9b\xe2\x80\xae\xf3\xa0\x80\x81 caf\xc3\xa9\"]",
+		 "[\"\\u007f\\u009b\\u202e\\udb40\\udc01 caf\xc3\xa9\"]\n"},
+		{"\x7f\x7f\x7f", "\\u007f\\u007f\\u007f\n"},
+	};
 
 	(void)state;
-	assert_string_equal(line, "[\"\\u007f\\u009b\\u202e\\udb40\\udc01 caf\xc3\xa9\"]\n");
-	assert_int_equal(len, strlen(line));
-	free(line);
+	for (size_t i = 0; i < array_size(cases); i++) {
+		size_t len = 0;
+		char *line = text_json_line(cases[i].in, strlen(cases[i].in), &len);
+
+		assert_string_equal(line, cases[i].out);
+		assert_int_equal(len, strlen(line));
+		free(line);
+	}
 }
 
 static void copy(void **state)

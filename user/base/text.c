@@ -154,7 +154,7 @@ size_t text_utf8(char *out, size_t size, const char *in, size_t len)
 }
 
 /* One code point as JSON escapes it: one or two UTF-16 units. */
-static size_t json_escape(char out[16], uint32_t cp)
+static size_t json_escape(char *out, uint32_t cp)
 {
 	if (cp < 0x10000)
 		return (size_t)sprintf(out, "\\u%04x", cp);
@@ -162,32 +162,43 @@ static size_t json_escape(char out[16], uint32_t cp)
 	return (size_t)sprintf(out, "\\u%04x\\u%04x", 0xd800 + (cp >> 10), 0xdc00 + (cp & 0x3ff));
 }
 
-char *text_json_line(const char *json, size_t *ret_len)
+/* Bytes at the start that are harmless ASCII: nearly all of every line. */
+static size_t plain_run(const char *s, size_t len)
 {
-	size_t len = strlen(json), extra = 0, used = 0, n;
-	uint32_t cp = 0;
-	char piece[16];
+	size_t i = 0;
+
+	while (i < len && (unsigned char)s[i] < 0x7f)
+		i++;
+	return i;
+}
+
+char *text_json_line(const char *json, size_t len, size_t *ret_len)
+{
+	size_t size = len + 2, done = plain_run(json, len), used = done;
 	char *out;
 
-	for (size_t i = 0; i < len; i += n) {
-		n = decode(json + i, len - i, &cp);
-		if (!n)
-			n = 1;
-		else if (is_hostile(cp))
-			extra += json_escape(piece, cp);
-	}
-	out = malloc(len + extra + 2);
+	for (size_t i = done; i < len; i++) /* two bytes may become six, four twelve */
+		size += (unsigned char)json[i] >= 0x7f ? 5 : 0;
+	out = malloc(size);
 	if (!out)
 		return NULL;
-	for (size_t i = 0; i < len; i += n) {
-		n = decode(json + i, len - i, &cp);
+	memcpy(out, json, done);
+	while (done < len) {
+		uint32_t cp = 0;
+		size_t n = decode(json + done, len - done, &cp);
+
 		if (n && is_hostile(cp)) {
 			used += json_escape(out + used, cp);
-			continue;
+		} else {
+			n = n ? n : 1;
+			memcpy(out + used, json + done, n);
+			used += n;
 		}
-		n = n ? n : 1;
-		memcpy(out + used, json + i, n);
+		done += n;
+		n = plain_run(json + done, len - done);
+		memcpy(out + used, json + done, n);
 		used += n;
+		done += n;
 	}
 	out[used++] = '\n';
 	out[used] = '\0';

@@ -212,6 +212,8 @@ static void put_losses(struct report *r, struct summary_event *out)
 	const char *reason;
 	json_t *count;
 
+	if (!r->ended.object && !r->unwritten)
+		r->losses[out->loss_count++] = (struct loss){NULL, 0}; /* not known */
 	json_object_foreach (spamtrace_of(&r->ended, "lost"), reason, count) {
 		if (out->loss_count + 1 < MAX_LOSSES && json_integer_value(count) > 0)
 			r->losses[out->loss_count++] =

@@ -38,18 +38,25 @@ void json_put_in(struct json_builder *b, json_t *object, const char *key, json_t
 	for (; object && value && (dot = strchr(key, '.')); key = dot + 1) {
 		json_t *child;
 
-		snprintf(name, sizeof(name), "%.*s", (int)(dot - key), key);
+		size_t len = (size_t)(dot - key);
+
+		memcpy(name, key, len < sizeof(name) ? len : 0);
+		name[len < sizeof(name) ? len : 0] = '\0';
 		child = json_object_get(object, name);
 		if (!child) {
 			child = json_object();
-			if (json_object_set_new(object, name, child))
+			if (json_object_set_new_nocheck(object, name, child))
 				child = NULL;
 		}
 		object = child;
 	}
-	if (!value || !object || json_object_set(object, key, value))
+	if (value && object) {
+		if (json_object_set_new_nocheck(object, key, value))
+			b->failed = true;
+	} else {
+		json_decref(value);
 		b->failed = true;
-	json_decref(value);
+	}
 }
 
 void json_put(struct json_builder *b, const char *key, json_t *value)
@@ -75,12 +82,27 @@ void json_mark_cut(struct json_builder *b, const char *key)
 		b->failed = true;
 }
 
+/* Neither NUL nor anything that UTF-8 has more than one byte for. */
+static bool is_ascii(const char *text, size_t len)
+{
+	for (size_t i = 0; i < len; i++)
+		if ((signed char)text[i] <= 0)
+			return false;
+	return true;
+}
+
 json_t *json_text(struct json_builder *b, const char *key, const char *text, size_t len)
 {
 	size_t kept = len < b->limit ? len : b->limit;
-	_free_ char *safe = malloc(3 * kept + 1);
+	_free_ char *safe = NULL;
 	json_t *value;
 
+	if (kept == len && is_ascii(text, len)) {
+		value = json_stringn_nocheck(text, len);
+		b->failed |= !value;
+		return value;
+	}
+	safe = malloc(3 * kept + 1);
 	if (!safe) {
 		b->failed = true;
 		return NULL;

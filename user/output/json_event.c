@@ -243,13 +243,19 @@ static int event_line(const struct json_context *c, const struct mail_event *mai
 		      const struct queue_event *queue, const struct summary_event *summary,
 		      char **ret, size_t *ret_len)
 {
+	char text[JSON_LINE_MAX];
+
 	for (size_t i = 0; i < array_size(sizes); i++) {
 		json_auto_t *object = event_object(c, mail, queue, summary, i);
-		_free_ char *text = object ? json_dumps(object, JSON_COMPACT) : NULL;
+		size_t n = object ? json_dumpb(object, text, sizeof(text), JSON_COMPACT) : 0;
 		_free_ char *line = NULL;
 		size_t len = 0;
 
-		line = text ? text_json_line(text, &len) : NULL;
+		if (!n)
+			return -ENOMEM;
+		if (n >= sizeof(text)) /* the line feed needs room, too */
+			continue;
+		line = text_json_line(text, n, &len);
 		if (!line)
 			return -ENOMEM;
 		if (len <= JSON_LINE_MAX) {

@@ -98,8 +98,11 @@ static void put_totals(struct json_builder *b, const struct summary_event *e)
 
 static void put_lost(struct json_builder *b, const struct summary_event *e)
 {
-	json_t *lost = json_object();
+	json_t *lost;
 
+	if (e->loss_count && !e->losses[0].reason) /* not known: absent */
+		return;
+	lost = json_object();
 	for (size_t i = 0; lost && i < e->loss_count; i++) {
 		const struct loss *l = &e->losses[i];
 		char reason[192]; /* a recording's reasons are anybody's */

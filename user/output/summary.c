@@ -14,6 +14,9 @@
 #define INDENT     12
 #define BAR_WIDTH  8
 
+/* The share from which on a script is worth an accusation. */
+#define OUTSTANDING 0.1
+
 struct summary {
 	struct page page;
 	const struct summary_event *e;
@@ -207,9 +210,12 @@ static void put_headline(const struct summary *s)
 	put_time(s, to, r->last_wall_ns);
 	put_user(user, sizeof(user), r->user_name, r->uid);
 
-	fprintf(s->page.out, "\n%s%s of all messages%s came from one script%s:\n\n    ",
-		page_on(&s->page, PAINT_BOLD), share, page_off(&s->page, PAINT_BOLD),
-		r->attribution == ATTRIBUTION_EXACT ? "" : " (inferred, not proved)");
+	fprintf(s->page.out, "\n%s%s%s of all messages%s came from %s%s:\n\n    ",
+		page_on(&s->page, PAINT_BOLD),
+		r->share < OUTSTANDING ? "No script stands out; " : "", share,
+		page_off(&s->page, PAINT_BOLD),
+		r->share < OUTSTANDING ? "the busiest" : "one script",
+		r->attribution == ATTRIBUTION_EXACT ? "" : " (not all of it proved)");
 	put_culprit(s, r, PAINT_ALARM);
 	if (!same_file(r)) {
 		fputs("    run by ", s->page.out);
@@ -407,6 +413,11 @@ static void put_books(const struct summary *s)
 	}
 }
 
+bool summary_losses_known(const struct summary_event *e)
+{
+	return !e->loss_count || e->losses[0].reason;
+}
+
 static void put_losses(const struct summary *s)
 {
 	bool any = false;
@@ -416,19 +427,19 @@ static void put_losses(const struct summary *s)
 		const char *meaning, *advice;
 		char count[WORDS_COUNT_SIZE], text[512];
 
-		if (!l->count)
+		if (!l->count || !l->reason)
 			continue;
 		words_loss(l->reason, &meaning, &advice);
 		words_count(count, (int64_t)l->count, false);
-		snprintf(text, sizeof(text), "%s × %s: %s; %s", count, l->reason ? l->reason : "?",
-			 meaning, advice);
+		snprintf(text, sizeof(text), "%s × %s: %s; %s", count, l->reason, meaning, advice);
 		fputs(page_on(&s->page, PAINT_WARN), s->page.out);
 		page_paragraph(&s->page, any ? "" : "LOST", INDENT, text);
 		fputs(page_off(&s->page, PAINT_WARN), s->page.out);
 		any = true;
 	}
 	if (!any)
-		page_paragraph(&s->page, "LOST", INDENT, "nothing");
+		page_paragraph(&s->page, "LOST", INDENT,
+			       summary_losses_known(s->e) ? "nothing" : "not known");
 }
 
 static void put_footer(const struct summary *s)

@@ -17,6 +17,10 @@ struct summary_style {
 	unsigned top;     /* rows of each list; 0: 10 */
 };
 
+/* False when the first loss has no reason: what was lost is not known (a recording without its
+ * end). */
+bool summary_losses_known(const struct summary_event *e);
+
 void summary_print(FILE *out, const struct summary_event *e, const struct summary_style *style);
 
 #endif
