@@ -50,6 +50,7 @@ int BPF_PROG(on_fork, struct task_struct *parent, struct task_struct *child)
 		if (id) {
 			state.origin = id;
 			state.injection = 0;
+			state.forked = 1;
 			carry(&kid, &state);
 			return 0; /* the origin record names the child */
 		}
@@ -226,6 +227,24 @@ static __always_inline void send_exec(struct task_struct *task, struct linux_bin
 	bpf_ringbuf_submit(r, 0);
 }
 
+/* A program seen for the first time: user space looks what it is. Once for each inode. */
+static __always_inline void new_program(struct task_struct *task, const struct st_inode *exe,
+					const struct st_task *self)
+{
+	struct st_program none = {};
+	struct st_image *i;
+
+	if (bpf_map_update_elem(&programs, exe, &none, BPF_NOEXIST))
+		return;
+	i = reserve(sizeof(*i), ST_LOST_RING_LINEAGE);
+	if (!i)
+		return;
+	fill_header(&i->h, ST_IMAGE, sizeof(*i), self);
+	i->exe = *exe;
+	i->start_code = BPF_CORE_READ(task, mm, start_code);
+	bpf_ringbuf_submit(i, 0);
+}
+
 SEC("tp_btf/sched_process_exec")
 int BPF_PROG(on_exec, struct task_struct *task, pid_t old_pid, struct linux_binprm *bprm)
 {
@@ -235,19 +254,24 @@ int BPF_PROG(on_exec, struct task_struct *task, pid_t old_pid, struct linux_binp
 	struct st_inode exe;
 
 	exe_id(task, &exe);
-	program = bpf_map_lookup_elem(&programs, &exe);
-	if (!program)
-		return 0;
 	task_key(task, &self);
-	if (self.tgid == own_tgid)
+	program = bpf_map_lookup_elem(&programs, &exe);
+	if (!program) {
+		new_program(task, &exe, &self);
+		return 0;
+	}
+	if (program->role == ST_ROLE_NONE || self.tgid == own_tgid)
 		return 0;
 	if (program->role == ST_ROLE_SCRIPT) {
 		remember_script(task, &self);
 		return 0;
 	}
-	if (program->role == ST_ROLE_PHP || program->role == ST_ROLE_HTTPD)
-		return 0;
 	carried = bpf_map_lookup_elem(&tasks, &self);
+	if (program->role == ST_ROLE_PHP || program->role == ST_ROLE_HTTPD) {
+		if (carried)
+			carried->forked = 0;
+		return 0;
+	}
 	if (carried)
 		state = *carried;
 	if (!state.injection) {
@@ -262,11 +286,44 @@ int BPF_PROG(on_exec, struct task_struct *task, pid_t old_pid, struct linux_binp
 }
 
 /*
+ * pcntl_exec() replaces the engine without a fork. This tracepoint runs before the old memory is gone (6.10 and later); elsewhere
+ * such an exec has no origin of its own and is said to have none.
+ */
+SEC("tp_btf/sched_prepare_exec")
+int BPF_PROG(on_prepare_exec, struct task_struct *task, struct linux_binprm *bprm)
+{
+	struct task_state *carried, state = {};
+	struct st_program *program;
+	struct st_task self, none = {};
+	struct st_inode exe;
+	__u64 id;
+
+	exe_id(task, &exe);
+	program = bpf_map_lookup_elem(&programs, &exe);
+	if (!program || (program->role != ST_ROLE_PHP && program->role != ST_ROLE_HTTPD))
+		return 0;
+	task_key(task, &self);
+	carried = bpf_map_lookup_elem(&tasks, &self);
+	if (carried) {
+		if (carried->forked)
+			return 0; /* a child on its way to its first exec: its origin is as fresh as can be */
+		state = *carried;
+	}
+	id = php_snapshot(task, program, &exe, &self, &none, state.origin, ST_BY_EXEC);
+	if (id) {
+		state.origin = id;
+		state.injection = 0;
+		carry(&self, &state);
+	}
+	return 0;
+}
+
+/*
  * The end of a process, not of a thread: signal->live is 0 once the last thread is in do_exit(). A thread that execs makes the
  * old leader exit with live > 0.
  */
 SEC("tp_btf/sched_process_exit")
-int BPF_PROG(on_exit, struct task_struct *task)
+int BPF_PROG(on_end, struct task_struct *task)
 {
 	struct task_state *carried;
 	struct st_task self;

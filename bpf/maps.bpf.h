@@ -18,7 +18,7 @@ struct task_state {
 	__u64 origin;	 /* 0: none */
 	__u64 injection; /* 0: none */
 	__u32 uid;	 /* real uid of the first injector exec */
-	__u32 pad;
+	__u32 forked;	 /* since its origin was taken at a fork it has not execed */
 };
 
 /* The scripts a task descends from; NUL separated argument blocks as they were at exec. */
@@ -62,7 +62,7 @@ struct {
 
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, 4096);
+	__uint(max_entries, 16384); /* every program of the machine ends up here, most with no role */
 	__type(key, struct st_inode);
 	__type(value, struct st_program);
 } programs __weak SEC(".maps");

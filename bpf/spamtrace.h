@@ -46,7 +46,7 @@ enum st_type {
 	ST_QUEUE,      /* a name landed in, or left, a queue directory */
 	ST_CONNECT,    /* a TCP connection to a mail port */
 	ST_OPEN,       /* a web worker opened a script file */
-	ST_IMAGE,      /* a web server process whose PHP module's address is not known */
+	ST_IMAGE,      /* a program seen for the first time, or a web server whose PHP module's address is not known */
 	ST_TYPE_COUNT
 };
 

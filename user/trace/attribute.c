@@ -279,7 +279,7 @@ static void set_process(const struct attribute_ops *ops, const struct injection 
 		path = NULL;
 	}
 	e->parent_executable = copy(room->parent, sizeof(room->parent), path);
-	e->container = ops->container(ops->arg, i->cgroup, i->mntns);
+	e->container = ops->container(ops->arg, i);
 	set_terminal(i, room, e);
 }
 

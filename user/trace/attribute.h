@@ -21,8 +21,8 @@ struct attribute_ops {
 	int (*vhost)(void *arg, const struct vhost_query *q, struct vhost_answer *out);
 	/* An origin by id, for the parent of an origin; NULL if it is gone. */
 	const struct origin *(*origin)(void *arg, uint64_t id);
-	/* Id of the container of a mount namespace or cgroup; NULL: the host. */
-	const char *(*container)(void *arg, uint64_t cgroup, uint32_t mntns);
+	/* Id of the container that an injection ran in; NULL: the host. */
+	const char *(*container)(void *arg, const struct injection *i);
 	/* A variable of a process that is still there and is this one; false if unknown. */
 	bool (*environment)(void *arg, const struct st_task *task, const char *name, char *out, size_t size);
 	void *arg;

@@ -57,11 +57,16 @@ void correlate_free(struct correlate *c)
 
 static void origin_put(struct correlate *c, struct origin *o)
 {
-	if (!o || --o->refs)
-		return;
-	HASH_DEL(c->origins, o);
-	c->origin_count--;
-	free(o);
+	while (o && !--o->refs) {
+		struct origin *parent = NULL;
+
+		if (o->parent)
+			HASH_FIND(hh, c->origins, &o->parent, sizeof(o->parent), parent);
+		HASH_DEL(c->origins, o);
+		c->origin_count--;
+		free(o);
+		o = parent;
+	}
 }
 
 static struct origin *origin_get(struct correlate *c, uint64_t id)
@@ -168,6 +173,8 @@ static int on_origin(struct correlate *c, const struct record *r)
 		free(o);
 		return -EEXIST;
 	}
+	if (!origin_get(c, o->parent))
+		o->parent = 0;
 	HASH_ADD(hh, c->origins, id, sizeof(o->id), o);
 	c->origin_count++;
 	o->refs = 1;
@@ -389,6 +396,14 @@ void correlate_tick(struct correlate *c, uint64_t now)
 			sweep(c);
 		}
 	}
+}
+
+const struct origin *correlate_origin(const struct correlate *c, uint64_t id)
+{
+	struct origin *o = NULL;
+
+	HASH_FIND(hh, c->origins, &id, sizeof(id), o);
+	return o;
 }
 
 void correlate_stats(const struct correlate *c, struct correlate_stats *out)

@@ -108,6 +108,9 @@ void correlate_tick(struct correlate *c, uint64_t now);
 /* The end: everything that waits comes out as it is. */
 void correlate_flush(struct correlate *c);
 
+/* An origin that something still refers to, NULL otherwise. */
+const struct origin *correlate_origin(const struct correlate *c, uint64_t id);
+
 struct correlate_stats {
 	uint64_t bad, origins_lost, injections_lost, forgotten;
 	size_t tasks, origins, injections, waiting;

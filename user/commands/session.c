@@ -1,0 +1,351 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "commands/session.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <pwd.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "kernel/procfs.h"
+
+static uint64_t wall(const struct session *s, uint64_t boot)
+{
+	return (uint64_t)((int64_t)boot + s->clock_offset);
+}
+
+/* ---- events out ---- */
+
+static bool wanted(const struct session *s, const struct mail_event *e)
+{
+	const struct trace_options *o = &s->options;
+
+	if (o->uid != COUNT_UNKNOWN && e->uid != o->uid)
+		return false;
+	if (o->vhost && (!e->vhost || strcasecmp(e->vhost, o->vhost)))
+		return false;
+	if (o->script && !(e->script && strstr(e->script, o->script)) &&
+	    !(e->culprit_file && strstr(e->culprit_file, o->script)))
+		return false;
+	return true;
+}
+
+void session_send_mail(struct session *s, struct mail_event *e)
+{
+	e->sequence = ++s->sequence;
+	if (s->recording)
+		s->recording->mail(s->recording, e);
+	if (!wanted(s, e))
+		return;
+	tally_add(s->tally, e);
+	if (e->action == ACTION_MAIL_QUEUED)
+		s->shown++;
+	/* removals are for the recording and the books; on a screen they would bury the rest */
+	if (e->action != ACTION_MAIL_REMOVED || s->options.output == OUTPUT_JSON)
+		if (s->screen->mail(s->screen, e) == -EPIPE)
+			s->reader_gone = true;
+	if (s->options.count && s->shown >= s->options.count)
+		s->stop = true;
+}
+
+/* ---- callbacks of attribute ---- */
+
+static const char *user_name(void *arg, uint32_t uid)
+{
+	struct session *s = arg;
+	char buf[4096];
+	struct passwd pw, *found = NULL;
+
+	if (getpwuid_r((uid_t)uid, &pw, buf, sizeof(buf), &found) || !found)
+		return NULL;
+	snprintf(s->user, sizeof(s->user), "%s", pw.pw_name);
+	return s->user;
+}
+
+static const char *php_version(void *arg, uint32_t image)
+{
+	struct session *s = arg;
+	const struct php_engine *e = programs_engine(s->programs, image);
+
+	return e && e->image.version[0] ? e->image.version : NULL;
+}
+
+static const char *program_at(void *arg, const struct st_inode *exe, uint32_t *role)
+{
+	struct session *s = arg;
+	const struct program *p = programs_by_inode(s->programs, exe);
+
+	*role = p ? p->value.role : ST_ROLE_NONE;
+	return p ? p->path : NULL;
+}
+
+static const char *program(void *arg, uint32_t id, const struct mta **mta)
+{
+	struct session *s = arg;
+	const struct program *p = programs_by_id(s->programs, id);
+
+	*mta = p ? p->mta : NULL;
+	return p ? p->path : NULL;
+}
+
+static int vhost(void *arg, const struct vhost_query *q, struct vhost_answer *out)
+{
+	struct session *s = arg;
+
+	return vhost_resolve(s->vhosts, q, out);
+}
+
+static const struct origin *origin_by_id(void *arg, uint64_t id)
+{
+	struct session *s = arg;
+
+	return correlate_origin(s->correlate, id);
+}
+
+static const char *container(void *arg, const struct injection *i)
+{
+	struct session *s = arg;
+
+	if (!i->mntns || i->mntns == s->own_mntns)
+		return NULL;
+	if (procfs_container(i->task.tgid, s->container, sizeof(s->container)) &&
+	    (!i->origin || procfs_container(i->origin->worker.tgid, s->container, sizeof(s->container))))
+		snprintf(s->container, sizeof(s->container), "mnt:[%u]", i->mntns);
+	return s->container;
+}
+
+static bool environment(void *arg, const struct st_task *task, const char *name, char *out, size_t size)
+{
+	(void)arg;
+	return procfs_environment(task, name, out, size) == 0;
+}
+
+/* ---- callbacks of correlate ---- */
+
+static struct balance *balance_of(struct session *s, const struct mta_queue *q)
+{
+	return &s->balances[q - s->queues];
+}
+
+static void on_queued(void *arg, const struct queued *q)
+{
+	struct session *s = arg;
+	struct attribution_room room;
+	struct attribute_ops ops;
+	struct mail_event e;
+
+	session_callbacks(s, NULL, &ops);
+	attribute_queued(&ops, q, &room, &e);
+	e.wall_ns = wall(s, q->time);
+	balance_queued(balance_of(s, q->queue), e.source);
+	session_send_mail(s, &e);
+}
+
+static void on_attempted(void *arg, const struct injection *i, const char *why)
+{
+	struct session *s = arg;
+	struct attribution_room room;
+	struct attribute_ops ops;
+	struct mail_event e;
+
+	session_callbacks(s, NULL, &ops);
+	attribute_attempt(&ops, i, why, &room, &e);
+	e.wall_ns = wall(s, i->time);
+	session_send_mail(s, &e);
+}
+
+static void on_removed(void *arg, const struct removed *r)
+{
+	struct session *s = arg;
+	struct mail_event e;
+	const struct program *p = programs_by_inode(s->programs, &r->actor.exe);
+
+	attribute_removed(r, p && p->mta, &e);
+	e.wall_ns = wall(s, r->time);
+	if (!r->aborted)
+		balance_removed(balance_of(s, r->queue));
+	session_send_mail(s, &e);
+}
+
+static void on_counted(void *arg, struct mta_queue *q, int change, bool in_flight)
+{
+	balance_change(balance_of(arg, q), change, in_flight);
+}
+
+static void on_connected(void *arg, const struct st_connect *k, const struct origin *o)
+{
+	struct session *s = arg;
+	struct attribution_room room;
+	struct attribute_ops ops;
+	struct mail_event e;
+
+	if (k->state != 1) /* TCP_ESTABLISHED: the client's port is known */
+		return;
+	session_callbacks(s, NULL, &ops);
+	attribute_connect(&ops, k, o, &room, &e);
+	e.wall_ns = wall(s, k->h.time);
+	session_send_mail(s, &e);
+}
+
+static int open_message(void *arg, struct mta_queue *q, const char *id)
+{
+	(void)arg;
+	return q->mta->open(q, id);
+}
+
+static int read_facts(void *arg, struct mta_queue *q, int fd, const char *id, uint32_t pid,
+		      struct message_facts *out)
+{
+	(void)arg;
+	return q->mta->facts(q, fd, id, pid, out);
+}
+
+static void close_message(void *arg, int fd)
+{
+	(void)arg;
+	close(fd);
+}
+
+static bool alive(void *arg, const struct st_task *task)
+{
+	(void)arg;
+	return procfs_alive(task);
+}
+
+void session_callbacks(struct session *s, struct correlate_ops *c, struct attribute_ops *a)
+{
+	if (c)
+		*c = (struct correlate_ops){
+			.queued = on_queued,
+			.attempted = on_attempted,
+			.removed = on_removed,
+			.counted = on_counted,
+			.connected = on_connected,
+			.open = open_message,
+			.facts = read_facts,
+			.close = close_message,
+			.program = program,
+			.alive = alive,
+			.arg = s,
+		};
+	if (a)
+		*a = (struct attribute_ops){
+			.user = user_name,
+			.php_version = php_version,
+			.program_at = program_at,
+			.program = program,
+			.vhost = vhost,
+			.origin = origin_by_id,
+			.container = container,
+			.environment = environment,
+			.arg = s,
+		};
+}
+
+/* ---- records in ---- */
+
+static void on_record(void *arg, const void *bytes, size_t len)
+{
+	struct session *s = arg;
+	struct record r;
+
+	if (record_decode(bytes, len, &r)) {
+		s->undecoded++;
+		return;
+	}
+	if (r.h->type == ST_IMAGE) {
+		const struct st_image *i = (const struct st_image *)r.h;
+
+		programs_seen(s->programs, (pid_t)i->h.task.tgid, &i->exe, i->start_code);
+		return;
+	}
+	correlate_record(s->correlate, &r);
+}
+
+void session_drain(struct session *s)
+{
+	probe_read(s->probe, on_record, s);
+}
+
+/* ---- the end ---- */
+
+static size_t collect_losses(struct session *s, struct loss out[MAX_LOSSES])
+{
+	uint64_t lost[ST_LOST_COUNT] = {0};
+	struct correlate_stats stats;
+	size_t n = 0;
+
+	probe_lost(s->probe, lost);
+	correlate_stats(s->correlate, &stats);
+	for (int i = 0; i < ST_LOST_COUNT; i++)
+		if (lost[i])
+			out[n++] = (struct loss){probe_lost_name((enum st_lost)i), lost[i]};
+	if (s->undecoded)
+		out[n++] = (struct loss){"undecoded", s->undecoded};
+	if (stats.bad)
+		out[n++] = (struct loss){"inconsistent", stats.bad};
+	if (stats.origins_lost)
+		out[n++] = (struct loss){"origin-missing", stats.origins_lost};
+	if (s->recording && s->recording->unwritten)
+		out[n++] = (struct loss){"recording-unwritten", s->recording->unwritten};
+	if (s->screen->unwritten)
+		out[n++] = (struct loss){"output-unwritten", s->screen->unwritten};
+	return n;
+}
+
+void session_summary(struct session *s, enum action action)
+{
+	static struct tally_row rows[BY_COUNT][MAX_ROWS]; /* one thread, one summary at a time */
+	struct loss losses[MAX_LOSSES];
+	struct queue_event queues[MAX_QUEUES];
+	struct tally_totals totals;
+	char verdict[512];
+	uint64_t now = clock_wall_ns();
+	struct summary_event e = {
+		.action = action,
+		.sequence = ++s->sequence,
+		.wall_ns = now,
+		.version = SPAMTRACE_VERSION,
+		.kernel = s->kernel,
+		.host = s->host,
+		.seconds = (double)(now - s->started_ns) / 1e9,
+		.queues = queues,
+		.queue_count = s->queue_count,
+		.losses = losses,
+	};
+
+	e.hooks = probe_hooks(s->probe, &e.hook_count);
+	e.notes = probe_notes(s->probe, &e.note_count);
+	tally_totals(s->tally, &totals);
+	e.messages = totals.messages;
+	e.attempts = totals.attempts;
+	e.connects = totals.connects;
+	e.removals = totals.removals;
+	memcpy(e.by_source, totals.by_source, sizeof(e.by_source));
+	memcpy(e.by_attribution, totals.by_attribution, sizeof(e.by_attribution));
+	e.loss_count = collect_losses(s, losses);
+	for (int by = 0; by < BY_COUNT; by++) {
+		e.rows[by] = rows[by];
+		e.row_count[by] = tally_rows(s->tally, (enum tally_by)by, rows[by], MAX_ROWS, &e.rows_more[by]);
+	}
+	for (size_t i = 0; i < s->queue_count; i++)
+		balance_event(&s->balances[i], now, &queues[i]);
+	balance_verdict(s->balances, s->queue_count, totals.messages, totals.by_attribution[ATTRIBUTION_EXACT],
+			verdict, sizeof(verdict));
+	e.verdict = action == ACTION_TRACE_ENDED ? verdict : NULL;
+	if (action == ACTION_TRACE_STARTED) {
+		if (s->recording)
+			s->recording->started(s->recording, &e);
+		s->screen->started(s->screen, &e);
+		return;
+	}
+	if (s->recording)
+		s->recording->ended(s->recording, &e);
+	s->screen->ended(s->screen, &e);
+	if (s->options.strict && e.loss_count)
+		s->exit_status = 2;
+}

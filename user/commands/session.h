@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* One run of `spamtrace trace`: everything that is wired together, and the callbacks between the parts. */
+#ifndef ST_SESSION_H
+#define ST_SESSION_H
+
+#include "commands/trace_options.h"
+#include "kernel/probe.h"
+#include "kernel/programs.h"
+#include "output/sink.h"
+#include "trace/attribute.h"
+#include "trace/balance.h"
+#include "trace/correlate.h"
+#include "trace/tally.h"
+#include "web/servers.h"
+
+#define MAX_QUEUES 16
+#define MAX_LOSSES (ST_LOST_COUNT + 8)
+#define MAX_ROWS   10
+
+struct session {
+	struct trace_options options;
+	struct probe *probe;
+	struct programs *programs;
+	struct mta_queue queues[MAX_QUEUES];
+	struct balance balances[MAX_QUEUES];
+	struct st_inode roots[MAX_QUEUES];
+	size_t queue_count;
+	struct correlate *correlate;
+	struct tally *tally;
+	struct servers *servers;
+	struct vhost_table *vhosts;
+	struct sink *screen, *recording;
+
+	uint64_t sequence, started_ns, started_boot;
+	int64_t clock_offset;
+	uint64_t shown; /* messages counted towards -n */
+	uint64_t undecoded;
+	uint32_t own_mntns;
+	char host[256], kernel[128];
+	bool stop, reader_gone;
+	int exit_status;
+
+	/* answers of callbacks, valid until the next one */
+	char user[64], container[64];
+};
+
+/* The callbacks of correlate and attribute. */
+void session_callbacks(struct session *s, struct correlate_ops *correlate, struct attribute_ops *attribute);
+
+/* Finds the queues, and counts each once. */
+int session_find_queues(struct session *s);
+/* Counts all queues and sends queue-sampled events. */
+void session_sample(struct session *s, bool emit);
+/* Looks whether a queue's directory has gone or come back. */
+void session_watch_queues(struct session *s);
+
+/* Reads the ring empty. */
+void session_drain(struct session *s);
+
+void session_send_mail(struct session *s, struct mail_event *e);
+void session_summary(struct session *s, enum action action);
+
+#endif

@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* The queues of a session: found, registered with the kernel side, counted, watched for vanishing. */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "commands/session.h"
+#include "kernel/inode.h"
+
+static void discover(struct session *s, const struct mta *mta)
+{
+	int n;
+
+	if (s->queue_count == MAX_QUEUES)
+		return;
+	n = mta->discover(s->options.mta == mta ? s->options.queue_dir : NULL, s->queues + s->queue_count,
+			  MAX_QUEUES - s->queue_count);
+	if (n > 0)
+		s->queue_count += (size_t)n;
+	else if (n < 0 && (n != -ENOENT || s->options.mta))
+		log_err(n, "%s: its queue could not be opened", mta->name);
+}
+
+int session_find_queues(struct session *s)
+{
+	const struct mta *found[MAX_QUEUES];
+	size_t count = 0;
+
+	if (s->options.no_mta)
+		return 0;
+	if (s->options.mta)
+		discover(s, s->options.mta);
+	else
+		for (const struct mta *const *m = mta_all; *m; m++)
+			discover(s, *m);
+	for (size_t i = 0; i < s->queue_count; i++) {
+		s->queues[i].quick = true;
+		balance_init(&s->balances[i], s->queues[i].mta->name, s->queues[i].directory);
+		found[count++] = s->queues[i].mta;
+	}
+	programs_prefer(s->programs, found, count);
+	if (!s->queue_count)
+		log_warn("no mail queue was found (qmail, Postfix, Exim, Sendmail, nullmailer): injections are traced, but nothing is counted; "
+			 "name one with --mta and --queue-dir");
+	return 0;
+}
+
+/* Tells the kernel side where the queue is. */
+static int watch(struct session *s, size_t i)
+{
+	struct mta_queue *q = &s->queues[i];
+	struct st_queue_root root = {.queue = (uint32_t)i};
+	int err;
+
+	if (q->fd < 0)
+		return -ENOENT;
+	err = inode_of_fd(q->fd, 0, &s->roots[i]);
+	if (err)
+		return err;
+	root.rules = (uint32_t)q->mta->rules(q, root.rule);
+	err = probe_set_queue(s->probe, &s->roots[i], &root);
+	if (err)
+		return log_err(err, "%s: the queue cannot be watched", q->directory);
+	probe_set_queue_path(s->probe, q->directory, (uint32_t)i);
+	if (strcmp(q->inner, q->directory))
+		probe_set_queue_path(s->probe, q->inner, (uint32_t)i);
+	return 0;
+}
+
+void session_watch_queues(struct session *s)
+{
+	for (size_t i = 0; i < s->queue_count; i++) {
+		struct mta_queue *q = &s->queues[i], again;
+		struct st_inode now;
+
+		if (!s->roots[i].ino) {
+			watch(s, i);
+			continue;
+		}
+		if (inode_of_path(q->directory, 0, &now) || inode_equal(&now, &s->roots[i]))
+			continue;
+		/* another directory stands in its place: MTA reinstalled, file system mounted */
+		if (q->mta->discover(q->directory, &again, 1) != 1)
+			continue;
+		log_warn("%s is another directory now; following it", q->directory);
+		probe_unset_queue(s->probe, &s->roots[i]);
+		if (q->fd >= 0)
+			close(q->fd);
+		q->fd = again.fd;
+		watch(s, i);
+	}
+}
+
+void session_sample(struct session *s, bool emit)
+{
+	for (size_t i = 0; i < s->queue_count; i++) {
+		struct balance *b = &s->balances[i];
+		struct balance_totals before;
+		struct queue_counts counts;
+		struct queue_event e;
+		bool was_missing = b->missing;
+		int err;
+
+		session_drain(s);
+		before = b->totals;
+		err = s->queues[i].mta->count(&s->queues[i], &counts);
+		session_drain(s);
+		balance_sample(b, &before, err ? NULL : &counts, err ? strerror(-err) : NULL, clock_wall_ns(), &e);
+		if (err && !was_missing)
+			log_err(err, "%s cannot be counted; tracing goes on", s->queues[i].directory);
+		else if (!err && was_missing)
+			log_info("%s can be counted again", s->queues[i].directory);
+		if (!emit)
+			continue;
+		e.sequence = ++s->sequence;
+		if (s->recording)
+			s->recording->queue(s->recording, &e);
+		s->screen->queue(s->screen, &e);
+	}
+}

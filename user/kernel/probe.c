@@ -1,0 +1,459 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "kernel/probe.h"
+
+#include <bpf/bpf.h>
+#include <bpf/btf.h>
+#include <bpf/libbpf.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/log.h"
+#include "kernel/php_layouts.h"
+
+/* generated: bpftool's code is not ours to mend */
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wsign-conversion"
+#pragma GCC diagnostic ignored "-Wshadow"
+#include "spamtrace.skel.h"
+#pragma GCC diagnostic pop
+
+#define MAX_LINKS 40
+#define MAX_TEXTS 16
+
+struct probe {
+	struct spamtrace *skel;
+	struct ring_buffer *ring;
+	struct bpf_link *link[MAX_LINKS];
+	size_t links;
+	bool fexit;
+	const char *hooks[MAX_TEXTS], *notes[MAX_TEXTS];
+	size_t hook_count, note_count;
+	probe_fn fn;
+	void *arg;
+};
+
+/* Which programs belong to which hook, by name. */
+struct hook {
+	const char *name;   /* as it is printed */
+	const char *const *programs; /* ends with NULL */
+	bool required;
+	const char *without; /* what is lost when it is refused */
+};
+
+static const char *const lineage_programs[] = {"on_fork", "on_exec", "on_end", NULL};
+static const char *const connect_programs[] = {"on_sock_state", NULL};
+static const char *const open_programs[] = {"script_open_enter", "script_open_exit", NULL};
+static const char *const prepare_programs[] = {"on_prepare_exec", NULL};
+static const char *const create_programs[] = {"enter_openat", "exit_openat", NULL};
+static const char *const syscall_programs[] = {
+	"enter_link",	  "exit_link",	     "enter_linkat", "exit_linkat", "enter_rename",
+	"exit_rename",	  "enter_renameat",  "exit_renameat", "enter_renameat2", "exit_renameat2",
+	"enter_unlink",	  "exit_unlink",     "enter_unlinkat", "exit_unlinkat", NULL};
+static const char *const fexit_5_10[] = {"link_5_10", "unlink_5_10", "rename_in_5_10", "rename_5_10", NULL};
+static const char *const fexit_5_12[] = {"link_5_12", "unlink_5_12", "rename_in_5_12", "rename_5_12", NULL};
+
+static void note(struct probe *p, const char *text)
+{
+	if (p->note_count < MAX_TEXTS)
+		p->notes[p->note_count++] = text;
+}
+
+static int quiet(enum libbpf_print_level level, const char *fmt, va_list ap)
+{
+	if (!log_verbose || level == LIBBPF_DEBUG)
+		return 0;
+	return vfprintf(stderr, fmt, ap);
+}
+
+static bool in(const char *const *names, const char *name)
+{
+	for (; *names; names++)
+		if (!strcmp(*names, name))
+			return true;
+	return false;
+}
+
+static int parameters(const struct btf *btf, const char *function)
+{
+	int id = btf__find_by_name_kind(btf, function, BTF_KIND_FUNC);
+	const struct btf_type *t = id > 0 ? btf__type_by_id(btf, (__u32)id) : NULL;
+
+	t = t ? btf__type_by_id(btf, t->type) : NULL;
+	return t ? (int)btf_vlen(t) : -1;
+}
+
+/* The variant of the fexit programs whose argument lists this kernel's functions have; NULL: none fits. */
+static const char *const *fexit_variant(const struct btf *btf)
+{
+	int link = parameters(btf, "vfs_link"), unlink = parameters(btf, "vfs_unlink");
+	int rename = parameters(btf, "vfs_rename");
+
+	if (link == 4 && unlink == 3 && rename == 6)
+		return fexit_5_10;
+	if (link == 5 && unlink == 4 && rename == 1)
+		return fexit_5_12;
+	return NULL;
+}
+
+static void set_fcgi_keys(struct spamtrace *skel)
+{
+	/* in the order of bpf/maps.bpf.h */
+	static const char *const names[] = {"SCRIPT_FILENAME", "DOCUMENT_ROOT", "HTTP_HOST", "REMOTE_ADDR",
+					    "REQUEST_URI"};
+
+	for (size_t i = 0; i < array_size(names); i++) {
+		char word[16] = {0};
+		size_t n = strlen(names[i]);
+
+		memcpy(word, names[i], n);
+		skel->rodata->fcgi_len[i] = (__u32)n;
+		skel->rodata->fcgi_hash[i] = php_fcgi_hash(names[i], n);
+		memcpy((void *)&skel->rodata->fcgi_word[i * 2], word, sizeof(word));
+	}
+}
+
+static bool has_prepare_exec(const struct btf *btf)
+{
+	/* added in 5c5fad46e48c (6.10): called with the old memory still there */
+	return btf__find_by_name_kind(btf, "btf_trace_sched_prepare_exec", BTF_KIND_TYPEDEF) > 0;
+}
+
+static int try_load(struct probe *p, const struct probe_options *o, const struct btf *btf,
+		    const char *const *fexit)
+{
+	struct bpf_program *prog;
+	int err;
+
+	p->skel = spamtrace__open();
+	if (!p->skel)
+		return -errno;
+	p->skel->rodata->own_tgid = (__u32)getpid();
+	set_fcgi_keys(p->skel);
+	if (o->ring_bytes)
+		bpf_map__set_max_entries(p->skel->maps.events, (__u32)o->ring_bytes);
+	bpf_object__for_each_program(prog, p->skel->obj)
+	{
+		const char *name = bpf_program__name(prog);
+		bool want = in(lineage_programs, name) || in(connect_programs, name);
+
+		if (!o->no_queue)
+			want |= fexit ? in(fexit, name) : in(syscall_programs, name);
+		want |= o->opens && in(open_programs, name);
+		want |= o->creates && in(create_programs, name);
+		want |= in(prepare_programs, name) && has_prepare_exec(btf);
+		bpf_program__set_autoload(prog, want);
+	}
+	err = spamtrace__load(p->skel);
+	if (err) {
+		spamtrace__destroy(p->skel);
+		p->skel = NULL;
+	}
+	p->fexit = fexit != NULL;
+	return err;
+}
+
+static int on_sample(void *arg, void *data, size_t len)
+{
+	struct probe *p = arg;
+
+	p->fn(p->arg, data, len);
+	return 0;
+}
+
+static bool locked_down(void)
+{
+	_fclose_ FILE *f = fopen("/sys/kernel/security/lockdown", "re");
+	char line[128] = "";
+
+	return f && fgets(line, sizeof(line), f) && strstr(line, "[confidentiality]");
+}
+
+static int refuse(int err, int *exit_status)
+{
+	if (err == -EPERM || err == -EACCES) {
+		*exit_status = PROBE_EXIT_PRIVILEGE;
+		if (geteuid() != 0)
+			log_warn("needs root (or CAP_BPF, CAP_PERFMON, CAP_SYS_PTRACE, CAP_DAC_READ_SEARCH): run it with sudo");
+		else if (locked_down())
+			log_warn("this kernel is locked down (confidentiality), which forbids BPF to read memory: boot without lockdown=confidentiality");
+		else
+			log_warn("the kernel refused to load BPF programs although this is root: a container without CAP_BPF and CAP_PERFMON? Run it on the host");
+		return err;
+	}
+	*exit_status = PROBE_EXIT_KERNEL;
+	if (access("/sys/kernel/btf/vmlinux", R_OK))
+		log_warn("this kernel has no type information (/sys/kernel/btf/vmlinux): it needs CONFIG_DEBUG_INFO_BTF=y, as Debian 11, RHEL 8.2 and later have");
+	else
+		log_err(err, "the kernel did not accept the BPF programs (run 'spamtrace doctor' and report this)");
+	return err;
+}
+
+int probe_new(const struct probe_options *o, struct probe **out, int *exit_status)
+{
+	struct probe *p = calloc(1, sizeof(*p));
+	struct btf *btf;
+	const char *const *fexit;
+	int err;
+
+	if (!p)
+		return -ENOMEM;
+	*exit_status = 1;
+	libbpf_set_print(quiet);
+	btf = btf__load_vmlinux_btf();
+	if (!btf) {
+		err = -errno;
+		free(p);
+		return refuse(err == -EPERM ? err : -ENOENT, exit_status);
+	}
+	fexit = o->no_queue || o->no_fexit ? NULL : fexit_variant(btf);
+	err = fexit ? try_load(p, o, btf, fexit) : -ENOENT;
+	if (err)
+		err = try_load(p, o, btf, NULL);
+	btf__free(btf);
+	if (!err) {
+		p->ring = ring_buffer__new(bpf_map__fd(p->skel->maps.events), on_sample, p, NULL);
+		if (!p->ring)
+			err = -errno;
+	}
+	if (err) {
+		probe_free(p);
+		return refuse(err, exit_status);
+	}
+	*out = p;
+	return 0;
+}
+
+void probe_free(struct probe *p)
+{
+	if (!p)
+		return;
+	for (size_t i = 0; i < p->links; i++)
+		bpf_link__destroy(p->link[i]);
+	ring_buffer__free(p->ring);
+	spamtrace__destroy(p->skel);
+	free(p);
+}
+
+static int attach_hook(struct probe *p, const char *const *programs)
+{
+	size_t first = p->links;
+
+	for (; *programs; programs++) {
+		struct bpf_program *prog = bpf_object__find_program_by_name(p->skel->obj, *programs);
+		struct bpf_link *link;
+
+		if (!prog || bpf_program__fd(prog) < 0)
+			return -ENOENT;
+		link = p->links < MAX_LINKS ? bpf_program__attach(prog) : NULL;
+		if (!link) {
+			int err = -errno;
+
+			while (p->links > first)
+				bpf_link__destroy(p->link[--p->links]);
+			return err ? err : -ENOSPC;
+		}
+		p->link[p->links++] = link;
+	}
+	return 0;
+}
+
+static void hooked(struct probe *p, const char *name)
+{
+	if (p->hook_count < MAX_TEXTS)
+		p->hooks[p->hook_count++] = name;
+}
+
+static bool loaded(const struct probe *p, const char *name)
+{
+	struct bpf_program *prog = bpf_object__find_program_by_name(p->skel->obj, name);
+
+	return prog && bpf_program__fd(prog) >= 0;
+}
+
+static void attach_queue(struct probe *p)
+{
+	if (loaded(p, "link_5_12") && !attach_hook(p, fexit_5_12))
+		hooked(p, "queue (fexit)");
+	else if (loaded(p, "link_5_10") && !attach_hook(p, fexit_5_10))
+		hooked(p, "queue (fexit)");
+	else if (loaded(p, "enter_link") && !attach_hook(p, syscall_programs))
+		hooked(p, "queue (syscalls)");
+	else if (loaded(p, "enter_link") || p->fexit)
+		note(p, "the queue hooks were refused: injections are traced, but not what becomes of them");
+}
+
+int probe_attach(struct probe *p, int *exit_status)
+{
+	int err = attach_hook(p, lineage_programs);
+
+	if (err) {
+		*exit_status = err == -EPERM || err == -EACCES ? PROBE_EXIT_PRIVILEGE : PROBE_EXIT_KERNEL;
+		return log_err(err, "the kernel refused the fork, exec and exit hooks, without which nothing can be traced");
+	}
+	hooked(p, "fork, exec, exit");
+	attach_queue(p);
+	if (attach_hook(p, connect_programs))
+		note(p, "the connection hook was refused: SMTP sessions of scripts are not seen");
+	else
+		hooked(p, "connect");
+	if (loaded(p, "on_prepare_exec") && !attach_hook(p, prepare_programs))
+		hooked(p, "exec in place");
+	if (loaded(p, "script_open_enter")) {
+		if (attach_hook(p, open_programs))
+			note(p, "the file open hook was refused: engines whose memory cannot be read stay without a script");
+		else
+			hooked(p, "script opens");
+	}
+	if (loaded(p, "enter_openat")) {
+		if (attach_hook(p, create_programs))
+			note(p, "the file creation hook was refused: Sendmail's messages are not seen");
+		else
+			hooked(p, "queue file creation");
+	}
+	return 0;
+}
+
+const char *const *probe_hooks(const struct probe *p, size_t *count)
+{
+	*count = p->hook_count;
+	return p->hooks;
+}
+
+const char *const *probe_notes(const struct probe *p, size_t *count)
+{
+	*count = p->note_count;
+	return p->notes;
+}
+
+static int update(const struct bpf_map *map, const void *key, const void *value)
+{
+	return bpf_map_update_elem(bpf_map__fd(map), key, value, BPF_ANY) ? -errno : 0;
+}
+
+int probe_set_program(struct probe *p, const struct st_inode *exe, const struct st_program *program)
+{
+	return update(p->skel->maps.programs, exe, program);
+}
+
+int probe_set_image(struct probe *p, uint32_t index, const struct st_php_image *image)
+{
+	return update(p->skel->maps.php_images, &index, image);
+}
+
+int probe_set_base(struct probe *p, const struct st_base_key *key, const struct st_base *base)
+{
+	return update(p->skel->maps.php_bases, key, base);
+}
+
+int probe_set_queue(struct probe *p, const struct st_inode *root, const struct st_queue_root *value)
+{
+	return update(p->skel->maps.queues, root, value);
+}
+
+int probe_unset_queue(struct probe *p, const struct st_inode *root)
+{
+	return bpf_map_delete_elem(bpf_map__fd(p->skel->maps.queues), root) ? -errno : 0;
+}
+
+int probe_set_queue_path(struct probe *p, const char *prefix, uint32_t queue)
+{
+	struct {
+		__u32 bits;
+		char prefix[124];
+	} key = {0}; /* struct queue_path of bpf/maps.bpf.h */
+	size_t n = strlen(prefix);
+
+	if (n >= sizeof(key.prefix))
+		return -ENAMETOOLONG;
+	memcpy(key.prefix, prefix, n);
+	key.bits = (__u32)n * 8;
+	return update(p->skel->maps.queue_paths, &key, &queue);
+}
+
+int probe_fd(const struct probe *p)
+{
+	return ring_buffer__epoll_fd(p->ring);
+}
+
+int probe_read(struct probe *p, probe_fn fn, void *arg)
+{
+	p->fn = fn;
+	p->arg = arg;
+	return ring_buffer__consume(p->ring);
+}
+
+int probe_lost(const struct probe *p, uint64_t out[ST_LOST_COUNT])
+{
+	int cpus = libbpf_num_possible_cpus();
+	_free_ __u64 *values = cpus > 0 ? calloc((size_t)cpus, sizeof(*values)) : NULL;
+
+	if (!values)
+		return -ENOMEM;
+	for (__u32 reason = 0; reason < ST_LOST_COUNT; reason++) {
+		if (bpf_map_lookup_elem(bpf_map__fd(p->skel->maps.lost), &reason, values))
+			return -errno;
+		out[reason] = 0;
+		for (int i = 0; i < cpus; i++)
+			out[reason] += values[i];
+	}
+	return 0;
+}
+
+const char *probe_lost_name(enum st_lost reason)
+{
+	static const char *const names[ST_LOST_COUNT] = {
+		[ST_LOST_RING_ORIGIN] = "ring-origin",	 [ST_LOST_RING_LINEAGE] = "ring-lineage",
+		[ST_LOST_RING_EXEC] = "ring-exec",	 [ST_LOST_RING_QUEUE] = "ring-queue",
+		[ST_LOST_RING_CONNECT] = "ring-connect", [ST_LOST_RING_OPEN] = "ring-open",
+		[ST_LOST_TASK_MAP] = "task-map",	 [ST_LOST_CALL_MAP] = "call-map",
+		[ST_LOST_SOCK_MAP] = "sock-map",	 [ST_LOST_SCRIPT_MAP] = "script-map",
+		[ST_LOST_READ] = "read",
+	};
+
+	return names[reason];
+}
+
+int probe_uid_totals(const struct probe *p, void (*fn)(void *arg, uint32_t uid, const struct st_uid_total *t),
+		     void *arg)
+{
+	int fd = bpf_map__fd(p->skel->maps.uid_totals);
+	__u32 key = 0, next;
+	void *at = NULL;
+
+	while (bpf_map_get_next_key(fd, at, &next) == 0) {
+		struct st_uid_total total;
+
+		if (bpf_map_lookup_elem(fd, &next, &total) == 0)
+			fn(arg, next, &total);
+		key = next;
+		at = &key;
+	}
+	return errno == ENOENT ? 0 : -errno;
+}
+
+size_t probe_costs(const struct probe *p, struct probe_cost *out, size_t max)
+{
+	struct bpf_program *prog;
+	size_t n = 0;
+
+	bpf_object__for_each_program(prog, p->skel->obj)
+	{
+		struct bpf_prog_info info = {0};
+		__u32 len = sizeof(info);
+		int fd = bpf_program__fd(prog);
+
+		if (n == max)
+			break;
+		if (fd < 0 || bpf_obj_get_info_by_fd(fd, &info, &len))
+			continue;
+		out[n++] = (struct probe_cost){.name = bpf_program__name(prog),
+					       .runs = info.run_cnt,
+					       .ns = info.run_time_ns,
+					       .insns = info.xlated_prog_len / 8};
+	}
+	return n;
+}

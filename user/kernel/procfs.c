@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "kernel/procfs.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+
+#define ENVIRONMENT_MAX (1 << 18)
+
+static ssize_t read_file(const char *path, char *buf, size_t size)
+{
+	_close_ int fd = open(path, O_RDONLY | O_CLOEXEC);
+	size_t at = 0;
+
+	if (fd < 0)
+		return -errno;
+	while (at < size - 1) {
+		ssize_t n = read(fd, buf + at, size - 1 - at);
+
+		if (n < 0)
+			return -errno;
+		if (n == 0)
+			break;
+		at += (size_t)n;
+	}
+	buf[at] = '\0';
+	return (ssize_t)at;
+}
+
+bool procfs_alive(const struct st_task *task)
+{
+	char path[64], stat[1024], *p;
+	unsigned long long start = 0;
+	static long ticks;
+
+	if (!ticks)
+		ticks = sysconf(_SC_CLK_TCK);
+	snprintf(path, sizeof(path), "/proc/%u/stat", task->tgid);
+	if (read_file(path, stat, sizeof(stat)) <= 0)
+		return false;
+	p = strrchr(stat, ')'); /* the name may hold anything */
+	if (!p || p[1] != ' ' || p[2] == 'Z' || p[2] == 'X')
+		return false;
+	/* proc_pid_stat(5): starttime is field 22, the 20th after the name */
+	if (sscanf(p + 2, "%*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d %*d %llu",
+		   &start) != 1)
+		return false;
+	return start == task->start / (1000000000ULL / (unsigned long long)ticks);
+}
+
+int procfs_environment(const struct st_task *task, const char *name, char *out, size_t size)
+{
+	_free_ char *env = malloc(ENVIRONMENT_MAX);
+	size_t n = strlen(name);
+	char path[64];
+	ssize_t len;
+
+	if (!env)
+		return -ENOMEM;
+	snprintf(path, sizeof(path), "/proc/%u/environ", task->tgid);
+	len = read_file(path, env, ENVIRONMENT_MAX);
+	if (len < 0)
+		return len == -ENOENT ? -ESRCH : (int)len;
+	if (!procfs_alive(task))
+		return -ESRCH;
+	for (char *p = env; p < env + len; p += strlen(p) + 1) {
+		if (strncmp(p, name, n) || p[n] != '=')
+			continue;
+		if (strlen(p + n + 1) >= size)
+			return -ENAMETOOLONG;
+		strcpy(out, p + n + 1);
+		return 0;
+	}
+	return -ENOENT;
+}
+
+uint32_t procfs_own_mntns(void)
+{
+	struct stat st;
+
+	return stat("/proc/self/ns/mnt", &st) ? 0 : (uint32_t)st.st_ino;
+}
+
+/* A run of at least 12 hex digits, as container engines name their cgroups. */
+static const char *hex_run(const char *s, size_t *len)
+{
+	while (*s) {
+		size_t n = strspn(s, "0123456789abcdef");
+
+		if (n >= 12) {
+			*len = n;
+			return s;
+		}
+		s += n ? n : 1;
+	}
+	return NULL;
+}
+
+int procfs_container(uint32_t tgid, char *out, size_t size)
+{
+	static const char *const engines[] = {"docker", "containerd", "libpod", "crio", "kubepods", "lxc", "machine.slice"};
+	char path[64], text[4096], *line, *save = NULL;
+
+	snprintf(path, sizeof(path), "/proc/%u/cgroup", tgid);
+	if (read_file(path, text, sizeof(text)) <= 0)
+		return -ENOENT;
+	for (line = strtok_r(text, "\n", &save); line; line = strtok_r(NULL, "\n", &save))
+		for (size_t i = 0; i < array_size(engines); i++) {
+			const char *at = strstr(line, engines[i]), *id;
+			size_t n;
+
+			if (!at)
+				continue;
+			id = hex_run(at + strlen(engines[i]), &n);
+			if (!id) {
+				id = strrchr(line, '/') + 1;
+				n = strlen(id);
+			}
+			if (n > 12 && n >= 64)
+				n = 12;
+			if (!n || n >= size)
+				return -ENOENT;
+			memcpy(out, id, n);
+			out[n] = '\0';
+			return 0;
+		}
+	return -ENOENT;
+}

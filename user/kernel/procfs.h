@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* What /proc and the user database say of a task that the kernel side named. Every answer is checked against the task's start time. */
+#ifndef ST_PROCFS_H
+#define ST_PROCFS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "spamtrace.h"
+
+/* Is the task still there, and is it this one (start time, to the clock tick)? A zombie counts as gone. */
+bool procfs_alive(const struct st_task *task);
+
+/* A variable of the environment that the task was started with. 0, -ENOENT, -ESRCH (gone or another one) or -errno. */
+int procfs_environment(const struct st_task *task, const char *name, char *out, size_t size);
+
+/* Inode number of this process's own mount namespace. */
+uint32_t procfs_own_mntns(void);
+
+/* The container id in a task's cgroup path (Docker, containerd, Podman, LXC, systemd-nspawn): 0 or -ENOENT. */
+int procfs_container(uint32_t tgid, char *out, size_t size);
+
+#endif
