@@ -147,6 +147,9 @@ static const struct line_case {
 	{"Nov 21 18:55:23 srv exim[5]: 1xUqII-0007I4-21 <= a@b.c H=h [1.2.3.4] P=esmtpsa A=login:u "
 	 "S=1",
 	 AUTH_MESSAGE, AUTH_EXIM, "u", "1.2.3.4", "1xUqII-0007I4-21", -1, 1},
+	{"2026-11-21 18:55:23 1xUqII-0007I4-21 <= a@b.c H=h [1.2.3.4] P=esmtp S=9 id=x "
+	 "A=plain:boss y@z",
+	 AUTH_NONE, AUTH_EXIM, "", "", "1xUqII-0007I4-21", -1, 1},
 	{"2026-11-21 18:55:23 1xUqII-0007I4-21 <= www-data@e.test U=www-data P=local S=400 for "
 	 "n@e.test",
 	 AUTH_NONE, AUTH_EXIM, "", "", "1xUqII-0007I4-21", -1, 1},

@@ -9,7 +9,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
-#include "commands/report_json.h"
+#include "commands/json_line.h"
 
 #define ADDRESSES_LISTED 1000
 
@@ -28,11 +28,11 @@ static json_t *addresses(const struct authcount *c, const struct auth_user *u)
 			inet_ntop(AF_INET, a[i].client + 12, ip, sizeof(ip));
 		else
 			inet_ntop(AF_INET6, a[i].client, ip, sizeof(ip));
-		report_put(o, "ip", json_string(ip));
-		report_put_count(o, "uses", a[i].uses);
-		report_put_count(o, "failures", a[i].failures);
-		report_put_time(o, "first", a[i].first);
-		report_put_time(o, "last", a[i].last);
+		json_line_put(o, "ip", json_string(ip));
+		json_line_put_count(o, "uses", a[i].uses);
+		json_line_put_count(o, "failures", a[i].failures);
+		json_line_put_time(o, "first", a[i].first);
+		json_line_put_time(o, "last", a[i].last);
 		json_array_append_new(list, o);
 	}
 	return list;
@@ -53,50 +53,50 @@ static json_t *signs(const struct auth_user *u)
 
 static json_t *user_object(const struct authcount *c, const struct auth_user *u, bool detail)
 {
-	json_t *o = report_line("auth-user");
+	json_t *o = json_line_new("auth-user");
 
-	report_put(o, "user.name", report_text(u->name));
+	json_line_put(o, "user.name", json_line_text(u->name));
 	if (u->cut)
-		report_put(o, "spamtrace.auth.user_cut", json_true());
-	report_put(o, "spamtrace.auth.via", json_string(auth_source_name(u->source)));
+		json_line_put(o, "spamtrace.auth.user_cut", json_true());
+	json_line_put(o, "spamtrace.auth.via", json_string(auth_source_name(u->source)));
 	if (u->messages)
-		report_put_count(o, "spamtrace.auth.messages", u->messages);
+		json_line_put_count(o, "spamtrace.auth.messages", u->messages);
 	if (u->logins)
-		report_put_count(o, "spamtrace.auth.logins", u->logins);
-	report_put_count(o, "spamtrace.auth.failures", u->failures);
+		json_line_put_count(o, "spamtrace.auth.logins", u->logins);
+	json_line_put_count(o, "spamtrace.auth.failures", u->failures);
 	if (u->with_recipients)
-		report_put_count(o, "spamtrace.recipients", u->recipients);
-	report_put_count(o, "spamtrace.auth.addresses", u->addresses);
-	report_put_count(o, "spamtrace.auth.networks", u->networks);
-	report_put_time(o, "spamtrace.auth.first", u->first);
-	report_put_time(o, "spamtrace.auth.last", u->last);
+		json_line_put_count(o, "spamtrace.recipients", u->recipients);
+	json_line_put_count(o, "spamtrace.auth.addresses", u->addresses);
+	json_line_put_count(o, "spamtrace.auth.networks", u->networks);
+	json_line_put_time(o, "spamtrace.auth.first", u->first);
+	json_line_put_time(o, "spamtrace.auth.last", u->last);
 	if (u->peak_minute)
-		report_put_count(o, "spamtrace.auth.peak_minute", u->peak_minute);
+		json_line_put_count(o, "spamtrace.auth.peak_minute", u->peak_minute);
 	if (u->peak_networks)
-		report_put_count(o, "spamtrace.auth.peak_networks_hour", u->peak_networks);
-	report_put(o, "spamtrace.auth.signs", signs(u));
+		json_line_put_count(o, "spamtrace.auth.peak_networks_hour", u->peak_networks);
+	json_line_put(o, "spamtrace.auth.signs", signs(u));
 	if (detail)
-		report_put(o, "spamtrace.auth.clients", addresses(c, u));
+		json_line_put(o, "spamtrace.auth.clients", addresses(c, u));
 	return o;
 }
 
 static json_t *ended_object(const struct authcount *c, const struct auth_totals *t, size_t users)
 {
 	const struct auth_lost *lost = authcount_lost(c);
-	json_t *o = report_line("auth-ended");
+	json_t *o = json_line_new("auth-ended");
 
-	report_put_count(o, "spamtrace.auth.users", users);
-	report_put_count(o, "spamtrace.auth.nameless_failures", authcount_nameless(c));
-	report_put_count(o, "spamtrace.auth.files", t->files);
-	report_put_count(o, "spamtrace.auth.lines", t->lines);
-	report_put_count(o, "spamtrace.auth.bytes", t->text_bytes);
-	report_put_count(o, "spamtrace.auth.outside", t->outside);
-	report_put_count(o, "spamtrace.lost.cut_lines", t->cut_lines);
-	report_put_count(o, "spamtrace.lost.users", lost->users);
-	report_put_count(o, "spamtrace.lost.addresses", lost->addresses);
-	report_put_count(o, "spamtrace.lost.joins", lost->joins);
-	report_put_time(o, "spamtrace.auth.first", t->first);
-	report_put_time(o, "spamtrace.auth.last", t->last);
+	json_line_put_count(o, "spamtrace.auth.users", users);
+	json_line_put_count(o, "spamtrace.auth.nameless_failures", authcount_nameless(c));
+	json_line_put_count(o, "spamtrace.auth.files", t->files);
+	json_line_put_count(o, "spamtrace.auth.lines", t->lines);
+	json_line_put_count(o, "spamtrace.auth.bytes", t->text_bytes);
+	json_line_put_count(o, "spamtrace.auth.outside", t->outside);
+	json_line_put_count(o, "spamtrace.lost.cut_lines", t->cut_lines);
+	json_line_put_count(o, "spamtrace.lost.users", lost->users);
+	json_line_put_count(o, "spamtrace.lost.addresses", lost->addresses);
+	json_line_put_count(o, "spamtrace.lost.joins", lost->joins);
+	json_line_put_time(o, "spamtrace.auth.first", t->first);
+	json_line_put_time(o, "spamtrace.auth.last", t->last);
 	return o;
 }
 
@@ -113,10 +113,10 @@ int auth_print_json(FILE *out, struct authcount *c, const struct auth_view *view
 			continue;
 		if (view->top && rows++ >= view->top)
 			break;
-		err = report_write(out, user_object(c, users[i], view->user != NULL));
+		err = json_line_write(out, user_object(c, users[i], view->user != NULL));
 	}
 	if (!err)
-		err = report_write(out, ended_object(c, totals, n));
+		err = json_line_write(out, ended_object(c, totals, n));
 	if (!err && fflush(out) != 0)
 		err = -errno;
 	return err;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* JSON lines of commands that report once (auth, doctor): the same envelope and nesting as the
  * trace's. */
-#ifndef ST_REPORT_JSON_H
-#define ST_REPORT_JSON_H
+#ifndef ST_JSON_LINE_H
+#define ST_JSON_LINE_H
 
 #include <jansson.h>
 #include <stdint.h>
@@ -10,20 +10,20 @@
 
 /* An object with @timestamp, event.action, event.id, event.sequence, host.name and
  * spamtrace.schema. */
-json_t *report_line(const char *action);
+json_t *json_line_new(const char *action);
 
 /* Puts `value` (stolen) at "a.b.c". */
-void report_put(json_t *line, const char *key, json_t *value);
-void report_put_count(json_t *line, const char *key, uint64_t count);
+void json_line_put(json_t *line, const char *key, json_t *value);
+void json_line_put_count(json_t *line, const char *key, uint64_t count);
 
 /* Any bytes as valid UTF-8; absent when NULL or empty. */
-void report_put_text(json_t *line, const char *key, const char *text);
-json_t *report_text(const char *text);
+void json_line_put_text(json_t *line, const char *key, const char *text);
+json_t *json_line_text(const char *text);
 
 /* Seconds since 1970 as RFC 3339; absent when 0. */
-void report_put_time(json_t *line, const char *key, int64_t seconds);
+void json_line_put_time(json_t *line, const char *key, int64_t seconds);
 
 /* Writes the line and frees it. Returns 0 or -errno. */
-int report_write(FILE *out, json_t *line);
+int json_line_write(FILE *out, json_t *line);
 
 #endif

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-#include "commands/report_json.h"
+#include "commands/json_line.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -12,7 +12,7 @@
 #include "base/clock.h"
 #include "base/text.h"
 
-json_t *report_line(const char *action)
+json_t *json_line_new(const char *action)
 {
 	static uint64_t sequence, started;
 	char now[CLOCK_RFC3339_SIZE], host[HOST_NAME_MAX + 1] = "", id[64];
@@ -23,17 +23,17 @@ json_t *report_line(const char *action)
 		started = wall;
 	clock_rfc3339(now, wall);
 	snprintf(id, sizeof(id), "%" PRIx64 "-%d-%" PRIu64, started, (int)getpid(), ++sequence);
-	report_put(line, "@timestamp", json_string(now));
-	report_put(line, "event.id", json_string(id));
-	report_put_count(line, "event.sequence", sequence);
-	report_put(line, "event.action", json_string(action));
+	json_line_put(line, "@timestamp", json_string(now));
+	json_line_put(line, "event.id", json_string(id));
+	json_line_put_count(line, "event.sequence", sequence);
+	json_line_put(line, "event.action", json_string(action));
 	if (gethostname(host, sizeof(host) - 1) == 0)
-		report_put_text(line, "host.name", host);
-	report_put(line, "spamtrace.schema", json_integer(1));
+		json_line_put_text(line, "host.name", host);
+	json_line_put(line, "spamtrace.schema", json_integer(1));
 	return line;
 }
 
-void report_put(json_t *line, const char *key, json_t *value)
+void json_line_put(json_t *line, const char *key, json_t *value)
 {
 	for (;;) {
 		const char *dot = strchr(key, '.');
@@ -53,12 +53,12 @@ void report_put(json_t *line, const char *key, json_t *value)
 	}
 }
 
-void report_put_count(json_t *line, const char *key, uint64_t count)
+void json_line_put_count(json_t *line, const char *key, uint64_t count)
 {
-	report_put(line, key, json_integer((json_int_t)count));
+	json_line_put(line, key, json_integer((json_int_t)count));
 }
 
-json_t *report_text(const char *text)
+json_t *json_line_text(const char *text)
 {
 	size_t n = strlen(text), size = 3 * n + 1;
 	_free_ char *safe = malloc(size);
@@ -69,23 +69,23 @@ json_t *report_text(const char *text)
 	return json_string(safe);
 }
 
-void report_put_text(json_t *line, const char *key, const char *text)
+void json_line_put_text(json_t *line, const char *key, const char *text)
 {
 	if (text && *text)
-		report_put(line, key, report_text(text));
+		json_line_put(line, key, json_line_text(text));
 }
 
-void report_put_time(json_t *line, const char *key, int64_t seconds)
+void json_line_put_time(json_t *line, const char *key, int64_t seconds)
 {
 	char out[CLOCK_RFC3339_SIZE];
 
 	if (seconds <= 0)
 		return;
 	clock_rfc3339(out, (uint64_t)seconds * 1000000000ULL);
-	report_put(line, key, json_string(out));
+	json_line_put(line, key, json_string(out));
 }
 
-int report_write(FILE *out, json_t *line)
+int json_line_write(FILE *out, json_t *line)
 {
 	_free_ char *text = json_dumps(line, JSON_COMPACT);
 
