@@ -28,6 +28,7 @@ struct scope {
 struct model {
 	const struct apache_start *start;
 	char *server_root;   /* as changed */
+	struct strlist port; /* of Listen */
 	struct scope *scope; /* [0] is the main server */
 	size_t scopes;
 	bool in_vhost;
@@ -46,6 +47,7 @@ static void model_clear(struct model *m)
 		strlist_clear(&s->virtual_dirs);
 		strlist_clear(&s->userdirs);
 	}
+	strlist_clear(&m->port);
 	free(m->scope);
 	free(m->server_root);
 }
@@ -168,6 +170,12 @@ static int on_directive(void *ctx, const struct strlist *w, bool in_location)
 							: add_path(&s->virtual_dirs, m, w->v[1]);
 	if (strcasecmp(name, "UserDir") == 0)
 		return set_userdir(s, w);
+	if (strcasecmp(name, "Listen") == 0) {
+		const char *colon = strrchr(w->v[1], ':');
+
+		return strlist_add(&m->port, colon ? colon + 1 : w->v[1],
+				   strlen(colon ? colon + 1 : w->v[1]));
+	}
 	if (strcasecmp(name, "UseCanonicalName") == 0)
 		s->canonical = strcasecmp(w->v[1], "on") == 0;
 	if (strcasecmp(name, "ServerRoot") == 0)
@@ -277,6 +285,29 @@ static const char *name_of(const struct model *m, const struct scope *s,
 	return server->hostname;
 }
 
+static bool covers(const struct scope *s, const char *port)
+{
+	for (size_t i = 0; i < s->address.n; i++)
+		if (strncmp(s->address.v[i], "*:", 2) == 0 &&
+		    (strcmp(s->address.v[i] + 2, "*") == 0 ||
+		     strcmp(s->address.v[i] + 2, port) == 0))
+			return true;
+	return false;
+}
+
+/* The main server answers only on a port where no vhost takes any address. */
+static bool main_is_reachable(const struct model *m)
+{
+	bool all = m->port.n > 0;
+
+	for (size_t i = 0; all && i < m->port.n; i++) {
+		all = false;
+		for (size_t k = 1; !all && k < m->scopes; k++)
+			all = covers(&m->scope[k], m->port.v[i]);
+	}
+	return !all;
+}
+
 static int emit(struct rootfs *fs, const struct model *m, const struct scope *s,
 		const struct web_server *server, struct vhost_table *t)
 {
@@ -297,20 +328,22 @@ static int emit(struct rootfs *fs, const struct model *m, const struct scope *s,
 		.listens = s == top ? &main_listen : listen,
 		.listen_count = s == top ? 1 : s->address.n,
 	};
-	int v, err = 0;
+	bool serves = s != top || main_is_reachable(m);
+	int v = 0, err = 0;
 
 	if (!listen)
 		return -ENOMEM;
 	for (size_t i = 0; i < s->address.n; i++)
 		listen[i].address = s->address.v[i];
 	spec.name = name_of(m, s, server, &spec.guessed);
-	v = vhost_table_add(t, &spec);
+	if (serves)
+		v = vhost_table_add(t, &spec);
 	if (v < 0)
 		return v == -ENOMEM ? v : 0;
 	/* VirtualDocumentRoot is used in place of DocumentRoot. */
-	if (docroot && !s->virtual_dirs.n)
+	if (serves && docroot && !s->virtual_dirs.n)
 		err = web_add_dir(fs, t, v, server, VHOST_DIR_DOCROOT, docroot);
-	if (!err)
+	if (!err && serves)
 		err = add_dirs(fs, t, v, server, VHOST_DIR_VIRTUAL,
 			       s->virtual_dirs.n ? &s->virtual_dirs : &top->virtual_dirs);
 	if (!err)

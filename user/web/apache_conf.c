@@ -46,7 +46,9 @@ struct conf {
 	struct strlist modules;    /* names under which loaded modules may be asked for */
 	struct macro *macro;
 	size_t macros;
-	bool in_macro, drop_macro; /* lines go to the last macro, or nowhere */
+	bool in_macro, drop_macro;   /* lines go to the last macro, or nowhere */
+	const char *open[MAX_DEPTH]; /* files that are being read, none within itself */
+	unsigned files;
 	unsigned depth;
 	size_t lines;
 	const char *file;
@@ -587,6 +589,9 @@ static int conf_file(struct conf *c, const char *path)
 	_free_ char *text = NULL;
 	int err;
 
+	for (unsigned i = 0; i < c->files; i++)
+		if (strcmp(c->open[i], path) == 0)
+			return 0;
 	if (c->depth >= MAX_DEPTH) {
 		log_debug("%s: included too deeply, left out", path);
 		return 0;
@@ -597,9 +602,11 @@ static int conf_file(struct conf *c, const char *path)
 		return err == -ENOMEM ? err : 0;
 	}
 	c->depth++;
+	c->open[c->files++] = path;
 	c->file = path;
 	err = conf_text(c, text, len);
 	c->file = outer;
+	c->files--;
 	c->depth--;
 	while (c->nesting > nesting)
 		pop_section(c);
@@ -637,5 +644,9 @@ int apache_conf_read(struct rootfs *fs, const struct apache_start *start,
 		err = conf_lines(&c, &start->after);
 	while (c.nesting)
 		pop_section(&c);
+	if (err == -E2BIG) {
+		log_warn("%s: the configuration is too large, the rest is left out", path);
+		err = 0;
+	}
 	return err;
 }

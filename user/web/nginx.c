@@ -31,6 +31,7 @@ struct reader {
 
 	enum block block[MAX_NESTING];
 	size_t nesting, too_deep;
+	const char *open[MAX_DEPTH]; /* files that are being read, none within itself */
 	unsigned depth;
 	size_t tokens;
 
@@ -406,6 +407,9 @@ static int read_conf(struct reader *r, const char *path)
 	struct conf_source s;
 	int err;
 
+	for (unsigned i = 0; i < r->depth; i++)
+		if (strcmp(r->open[i], path) == 0)
+			return 0;
 	if (r->depth >= MAX_DEPTH) {
 		log_debug("%s: included too deeply, left out", path);
 		return 0;
@@ -416,11 +420,9 @@ static int read_conf(struct reader *r, const char *path)
 		return err == -ENOMEM ? err : 0;
 	}
 	s = (struct conf_source){text, text + len, path};
-	r->depth++;
+	r->open[r->depth++] = path;
 	err = read_text(r, &s);
 	r->depth--;
-	if (err == -E2BIG)
-		log_warn("%s: the configuration is too large, the rest is left out", path);
 	while (!err && r->nesting > nesting)
 		err = close_block(r);
 	return err;
@@ -477,6 +479,10 @@ int nginx_read(struct rootfs *fs, const struct nginx_start *start, const struct 
 	slash = strrchr(r.conf_dir, '/');
 	*slash = '\0';
 	err = read_conf(&r, path);
+	if (err == -E2BIG) {
+		log_warn("%s: the configuration is too large, the rest is left out", path);
+		err = 0;
+	}
 	if (!err)
 		err = add_late_roots(&r);
 	return err ? err : (int)(vhost_table_count(table) - before);
