@@ -458,7 +458,7 @@ static int write_line(FILE *out, json_t *o)
 	size_t len = 0;
 
 	json_decref(o);
-	line = plain ? text_json_line(plain, &len) : NULL;
+	line = plain ? text_json_line(plain, strlen(plain), &len) : NULL;
 	if (!line)
 		return -ENOMEM;
 	return fwrite(line, 1, len, out) == len && !fflush(out) ? 0 : -EIO;
