@@ -307,7 +307,7 @@ static void gaps_are_losses(void **state)
 	assert_int_equal(report_read(path, &everything, &r), 0);
 	report_summary(r, &e);
 	assert_int_equal(e.loss_count, 1);
-	assert_string_equal(e.losses[0].reason, "unwritten");
+	assert_string_equal(e.losses[0].reason, "recording-unwritten");
 	assert_int_equal(e.losses[0].count, 80);
 	report_free(r);
 }

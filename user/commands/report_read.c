@@ -210,17 +210,20 @@ static json_t *spamtrace_of(const struct recording_event *e, const char *key)
 static void put_losses(struct report *r, struct summary_event *out)
 {
 	const char *reason;
+	bool told = false;
 	json_t *count;
 
 	if (!r->ended.object && !r->unwritten)
 		r->losses[out->loss_count++] = (struct loss){NULL, 0}; /* not known */
 	json_object_foreach (spamtrace_of(&r->ended, "lost"), reason, count) {
+		told |= !strcmp(reason, "recording-unwritten");
 		if (out->loss_count + 1 < MAX_LOSSES && json_integer_value(count) > 0)
 			r->losses[out->loss_count++] =
 				(struct loss){reason, (uint64_t)json_integer_value(count)};
 	}
-	if (r->unwritten)
-		r->losses[out->loss_count++] = (struct loss){"unwritten", r->unwritten};
+	if (r->unwritten &&
+	    !told) /* the lines themselves tell of gaps, in a recording that was killed, too */
+		r->losses[out->loss_count++] = (struct loss){"recording-unwritten", r->unwritten};
 	out->losses = r->losses;
 }
 

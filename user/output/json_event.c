@@ -255,7 +255,8 @@ static int event_line(const struct json_context *c, const struct mail_event *mai
 			return -ENOMEM;
 		if (n >= sizeof(text)) /* the line feed needs room, too */
 			continue;
-		line = text_json_line(text, n, &len);
+		text[n] = '\0';
+		line = text_json_line(text, &len);
 		if (!line)
 			return -ENOMEM;
 		if (len <= JSON_LINE_MAX) {
