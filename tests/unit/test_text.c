@@ -221,7 +221,7 @@ static void json_line(void **state)
 	(void)state;
 	for (size_t i = 0; i < array_size(cases); i++) {
 		size_t len = 0;
-		char *line = text_json_line(cases[i].in, &len);
+		char *line = text_json_line(cases[i].in, strlen(cases[i].in), &len);
 
 		assert_string_equal(line, cases[i].out);
 		assert_int_equal(len, strlen(line));

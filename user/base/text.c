@@ -172,9 +172,9 @@ static size_t plain_run(const char *s, size_t len)
 	return i;
 }
 
-char *text_json_line(const char *json, size_t *ret_len)
+char *text_json_line(const char *json, size_t len, size_t *ret_len)
 {
-	size_t len = strlen(json), size = len + 2, done = plain_run(json, len), used = done;
+	size_t size = len + 2, done = plain_run(json, len), used = done;
 	char *out;
 
 	for (size_t i = done; i < len; i++) /* two bytes may become six, four twelve */

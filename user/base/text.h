@@ -28,7 +28,7 @@ size_t text_utf8(char *out, size_t size, const char *in, size_t len);
  * the same document, and a terminal that shows it stays calm. malloc'd, one line feed appended,
  * `*ret_len` bytes with it; NULL: no memory.
  */
-char *text_json_line(const char *json, size_t *ret_len);
+char *text_json_line(const char *json, size_t len, size_t *ret_len);
 
 /* Columns that valid UTF-8 text takes on a terminal (wcwidth-like, locale independent). */
 size_t text_width(const char *s);

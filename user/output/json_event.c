@@ -255,8 +255,7 @@ static int event_line(const struct json_context *c, const struct mail_event *mai
 			return -ENOMEM;
 		if (n >= sizeof(text)) /* the line feed needs room, too */
 			continue;
-		text[n] = '\0';
-		line = text_json_line(text, &len);
+		line = text_json_line(text, n, &len);
 		if (!line)
 			return -ENOMEM;
 		if (len <= JSON_LINE_MAX) {
