@@ -17,23 +17,8 @@
 #include <strings.h>
 
 #include "base/cleanup.h"
-#include "trace/vhost_match.h"
-#include "trace/vhost_table.h"
+#include "trace/vhost_ask.h"
 
-#define WHY_SHARED_NO_HOST                                                                         \
-	"several vhosts share this directory and the request's Host is not known: this is the "    \
-	"first"
-#define WHY_SHARED_DEFAULT                                                                         \
-	"the Host header matches none of the vhosts that share this directory: this is the "       \
-	"default one"
-#define WHY_SHARED_OTHER                                                                           \
-	"the Host header belongs to a vhost with another directory: this is the first that has "   \
-	"this one"
-#define WHY_SHARED_LISTEN                                                                          \
-	"vhosts on several addresses share this directory: the Host header fits this one"
-#define WHY_REGEX                                                                                  \
-	"a server_name that is a regular expression may have decided between vhosts that share "   \
-	"this directory"
 #define WHY_GUESSED      "the vhost has no ServerName: this is the machine's name"
 #define WHY_NO_NAME      "the vhost has no name of its own: this is what the client claimed"
 #define WHY_PATTERN      "the vhost's names are patterns: this is what the client claimed, and it fits"
@@ -57,432 +42,11 @@
 static const char why_outside[] =
 	"the script lies outside the directories of the vhost that DOCUMENT_ROOT names";
 
-struct ask {
-	const struct vhost_table *t;
-	const struct vhost_query *q;
-	bool panel; /* this pass looks at the panels' vhosts, else at the servers' */
-	char host[VHOST_NAME_SIZE];
-	char docroot[VHOST_PATH_SIZE], script[VHOST_PATH_SIZE];
-	bool dotdot;
-};
-
-/* Numbers of vhosts, each once, ascending as added. */
-struct set {
-	int *v;
-	size_t n;
-};
-
-static void set_clear(struct set *s)
-{
-	free(s->v);
-	*s = (struct set){0};
-}
-
-static bool set_has(const struct set *s, int v)
-{
-	for (size_t i = 0; i < s->n; i++)
-		if (s->v[i] == v)
-			return true;
-	return false;
-}
-
-static bool wanted(const struct ask *a, int v)
-{
-	return (a->t->vhost[v].software == VHOST_PANEL) == a->panel;
-}
-
-/* Adds the owners of a directory that this pass looks at. */
-static int set_add_owners(struct set *s, const struct ask *a, const struct vhost_dir *d)
-{
-	int from = d->vhost == VHOST_EVERY ? 0 : d->vhost;
-	int to = d->vhost == VHOST_EVERY ? (int)a->t->vhosts : d->vhost + 1;
-	size_t before = s->n;
-
-	for (int v = from; v < to; v++) {
-		int *more;
-
-		if (a->t->vhost[v].server != d->server || !wanted(a, v) ||
-		    set_has(&(struct set){s->v, before}, v))
-			continue;
-		more = reallocarray(s->v, s->n + 1, sizeof(*more));
-		if (!more)
-			return -ENOMEM;
-		s->v = more;
-		s->v[s->n++] = v;
-	}
-	return 0;
-}
-
-static int by_number(const void *x, const void *y)
-{
-	return *(const int *)x - *(const int *)y;
-}
-
-/* Owners of exactly the first `len` bytes of path, in the configuration's order. */
-static int owners_at(struct set *s, const struct ask *a, const char *path, size_t len)
-{
-	for (size_t i = a->t->dir_chain[vhost_bucket(path, len)]; i; i = a->t->dir[i - 1].next) {
-		const struct vhost_dir *d = &a->t->dir[i - 1];
-
-		if (strlen(d->path) == len && memcmp(d->path, path, len) == 0 &&
-		    set_add_owners(s, a, d))
-			return -ENOMEM;
-	}
-	if (s->n > 1)
-		qsort(s->v, s->n, sizeof(*s->v), by_number);
-	return 0;
-}
-
-/* The length of the parent directory of the first `len` bytes; 0 after "/". */
-static size_t parent_len(const char *path, size_t len)
-{
-	if (len <= 1)
-		return 0;
-	while (len > 1 && path[len - 1] != '/')
-		len--;
-	return len > 1 ? len - 1 : 1;
-}
-
-/* Owners of the longest directory that holds `path`; *len is that directory's length, 0 if there is
- * none. */
-static int owners_of(struct set *s, const struct ask *a, const char *path, size_t *len)
-{
-	for (*len = strlen(path); *len; *len = parent_len(path, *len)) {
-		if (owners_at(s, a, path, *len))
-			return -ENOMEM;
-		if (s->n)
-			return 0;
-	}
-	return 0;
-}
-
-static bool dir_is_of(const struct vhost_dir *d, const struct ask *a, int v)
-{
-	return d->vhost == v || (d->vhost == VHOST_EVERY && d->server == a->t->vhost[v].server);
-}
-
-/* mod_userdir: does the pattern hold the script, and whose is it. */
-static bool userdir_holds(const struct ask *a, const struct vhost_dir *d, char *user, size_t size)
-{
-	if (d->kind != VHOST_DIR_USERDIR)
-		return false;
-	if (d->path[0] == '/')
-		return vhost_pattern_inside(a->script, d->path, user, size) == 0;
-	for (size_t len = strlen(a->script); len; len = parent_len(a->script, len)) {
-		size_t i = a->t->home_chain[vhost_bucket(a->script, len)];
-
-		for (; i; i = a->t->home[i - 1].next) {
-			const struct vhost_home *h = &a->t->home[i - 1];
-
-			if (strlen(h->dir) == len && memcmp(h->dir, a->script, len) == 0 &&
-			    vhost_path_inside(a->script + len, d->path + 1))
-				return snprintf(user, size, "%s", h->user) < (int)size;
-		}
-	}
-	return false;
-}
-
-static const char *host_for(const struct ask *a, const struct vhost *v)
-{
-	return v->canonical && v->name ? v->name : a->host;
-}
-
-/*
- * nginx variables as a pattern: those that are the host become the host, all others a star. *whole
- * says that the host as a whole is in it.
- */
-static int nginx_pattern(char *out, size_t size, const char *in, const char *host,
-			 const struct vhost *v, bool *whole)
-{
-	size_t n = 0;
-
-	while (*in) {
-		const char *put = in;
-		size_t len = 1, name;
-
-		if (*in++ == '$') {
-			bool brace = *in == '{';
-
-			in += brace;
-			name = strspn(
-				in,
-				"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_");
-			put = "*";
-			if ((name == 4 && !memcmp(in, "host", 4)) ||
-			    (name == 9 && !memcmp(in, "http_host", 9))) {
-				put = *host ? host : "*";
-				*whole = true;
-			} else if (name == 11 && !memcmp(in, "server_name", 11) && v->name) {
-				put = v->name;
-			}
-			len = strlen(put);
-			in += name;
-			in += brace && *in == '}';
-		}
-		if (n + len + 1 > size)
-			return -ENAMETOOLONG;
-		memcpy(out + n, put, len);
-		n += len;
-	}
-	out[n] = '\0';
-	return 0;
-}
-
-/*
- * The name that a pattern and a path prove together: `name` is set and *whole says whether all of
- * it is proved;
- * "" when the pattern fits but says nothing about the name.
- */
-static bool pattern_names(const struct ask *a, const struct vhost_dir *d, const char *path,
-			  char *name, bool *whole)
-{
-	const struct vhost *v = &a->t->vhost[d->vhost == VHOST_EVERY ? 0 : d->vhost];
-	const char *host = host_for(a, v);
-	char filled[VHOST_PATH_SIZE], taken[VHOST_NAME_SIZE] = "";
-	const char *all;
-
-	*whole = false;
-	name[0] = '\0';
-	if (d->kind == VHOST_DIR_NGINX) {
-		if (nginx_pattern(filled, sizeof(filled), d->path, host, v, whole) ||
-		    vhost_pattern_inside(path, filled, taken, sizeof(taken)))
-			return false;
-		if (*whole)
-			snprintf(name, VHOST_NAME_SIZE, "%s", *host ? host : taken);
-		else if (*host && vhost_is_domain(taken) && strcmp(taken, host) == 0)
-			*whole = snprintf(name, VHOST_NAME_SIZE, "%s", host) > 0;
-		else if (vhost_is_domain(taken))
-			snprintf(name, VHOST_NAME_SIZE, "%s", taken);
-		return true;
-	}
-	if (*host) {
-		if (vhost_interpolate(filled, sizeof(filled), d->path, host, a->q->port, whole) ||
-		    !vhost_path_inside(path, filled))
-			return false;
-		snprintf(name, VHOST_NAME_SIZE, "%s", host);
-		return true;
-	}
-	all = strstr(d->path, "%0");
-	if (!all || strchr(all + 2, '%') || strchr(d->path, '%') != all || all[2] == '.')
-		return false;
-	snprintf(filled, sizeof(filled), "%.*s*%s", (int)(all - d->path), d->path, all + 2);
-	if (vhost_pattern_inside(path, filled, name, VHOST_NAME_SIZE))
-		return false;
-	*whole = true;
-	return true;
-}
-
-static bool is_name_pattern(const struct vhost_dir *d)
-{
-	return d->kind == VHOST_DIR_VIRTUAL || d->kind == VHOST_DIR_NGINX;
-}
-
-/* Is the script in any directory of vhost v? Fills `user` if that is somebody's UserDir. */
-static bool owns_script(const struct ask *a, int v, char *user, size_t size)
-{
-	char name[VHOST_NAME_SIZE];
-	bool whole;
-
-	for (size_t len = strlen(a->script); len; len = parent_len(a->script, len)) {
-		size_t i = a->t->dir_chain[vhost_bucket(a->script, len)];
-
-		for (; i; i = a->t->dir[i - 1].next) {
-			const struct vhost_dir *d = &a->t->dir[i - 1];
-
-			if (dir_is_of(d, a, v) && strlen(d->path) == len &&
-			    !memcmp(d->path, a->script, len))
-				return true;
-		}
-	}
-	for (size_t i = 0; i < a->t->patterns; i++) {
-		const struct vhost_dir *d = &a->t->pattern[i];
-
-		if (!dir_is_of(d, a, v))
-			continue;
-		if (userdir_holds(a, d, user, size) ||
-		    (is_name_pattern(d) && pattern_names(a, d, a->script, name, &whole)))
-			return true;
-	}
-	return false;
-}
-
-/* What a server would take for a host on one address. */
-struct pick {
-	int v; /* -1: nothing listens there */
-	bool by_host, regex;
-};
-
-static bool listens(const struct vhost *v, const char *address, bool *is_default)
-{
-	for (size_t i = 0; i < v->listen_count; i++) {
-		if (strcmp(v->listen[i].address, address) == 0) {
-			*is_default = v->listen[i].is_default;
-			return true;
-		}
-	}
-	*is_default = false;
-	return v->listen_count == 0;
-}
-
-static enum vhost_fit best_fit(const struct vhost *v, const char *host, bool *regex)
-{
-	enum vhost_fit best = v->name ? vhost_name_fits(v->name, host) : VHOST_FIT_NONE;
-
-	for (size_t i = 0; i < v->alias_count; i++) {
-		enum vhost_fit f = vhost_name_fits(v->alias[i], host);
-
-		*regex |= v->alias[i][0] == '~';
-		if (f > best)
-			best = f;
-	}
-	return best;
-}
-
-static struct pick server_picks(const struct ask *a, unsigned server, const char *address)
-{
-	enum vhost_fit best = VHOST_FIT_NONE;
-	struct pick p = {.v = -1};
-	bool have_default = false;
-
-	for (size_t i = 0; i < a->t->vhosts; i++) {
-		const struct vhost *v = &a->t->vhost[i];
-		enum vhost_fit f;
-		bool is_default;
-
-		if (v->server != server || !wanted(a, (int)i) || !listens(v, address, &is_default))
-			continue;
-		f = best_fit(v, a->host, &p.regex);
-		if (f != VHOST_FIT_NONE && v->software != VHOST_NGINX)
-			return (struct pick){.v = (int)i, .by_host = true};
-		if (f > best) {
-			best = f;
-			p.v = (int)i;
-			p.by_host = true;
-		} else if (best == VHOST_FIT_NONE && (p.v < 0 || (is_default && !have_default))) {
-			p.v = (int)i;
-			have_default = is_default;
-		}
-	}
-	if (p.by_host)
-		p.regex = false; /* nginx tries regular expressions last */
-	return p;
-}
-
-static bool port_excludes(const char *address, uint16_t port)
-{
-	const char *colon = strrchr(address, ':');
-
-	return port && colon && colon[1] && colon[1] != '*' && !strchr(colon, ']') &&
-	       strtoul(colon + 1, NULL, 10) != port;
-}
-
-static bool same_name(const struct ask *a, int x, int y)
-{
-	const char *n = a->t->vhost[x].name, *m = a->t->vhost[y].name;
-
-	return x == y || (n && m && strcasecmp(n, m) == 0);
-}
-
-static bool asked_before(const struct ask *a, const struct set *s, size_t upto, const char *address)
-{
-	bool is_default;
-
-	for (size_t i = 0; i < upto; i++)
-		if (a->t->vhost[s->v[i]].server == a->t->vhost[s->v[upto]].server &&
-		    listens(&a->t->vhost[s->v[i]], address, &is_default))
-			return true;
-	return false;
-}
-
-/* Candidates that the servers would really choose for this Host, over all their addresses. */
-struct verdict {
-	int by_host, by_default; /* the first of each kind; -1 */
-	bool disagree, regex;
-};
-
-static void hear(const struct ask *a, const struct set *s, struct pick p, struct verdict *d)
-{
-	int *slot = p.by_host ? &d->by_host : &d->by_default;
-
-	d->regex |= p.regex;
-	if (p.v < 0 || !set_has(s, p.v))
-		return;
-	if (*slot < 0)
-		*slot = p.v;
-	else if (!same_name(a, *slot, p.v))
-		d->disagree = true;
-}
-
-static struct verdict ask_servers(const struct ask *a, const struct set *s)
-{
-	struct verdict d = {.by_host = -1, .by_default = -1};
-
-	for (size_t i = 0; i < s->n; i++) {
-		const struct vhost *v = &a->t->vhost[s->v[i]];
-
-		for (size_t k = 0; k < v->listen_count; k++)
-			if (!port_excludes(v->listen[k].address, a->q->port) &&
-			    !asked_before(a, s, i, v->listen[k].address))
-				hear(a, s, server_picks(a, v->server, v->listen[k].address), &d);
-		if (v->listen_count == 0)
-			hear(a, s, server_picks(a, v->server, ""), &d);
-	}
-	if (d.by_host >= 0 && d.by_default >= 0 && !same_name(a, d.by_host, d.by_default))
-		d.disagree = true;
-	return d;
-}
-
 static void weaken(struct vhost_answer *r, const char *reason)
 {
 	r->exact = false;
 	if (!r->reason)
 		r->reason = reason;
-}
-
-/* Which of the candidates: the number, and in *reason why that is not certain (NULL: it is). */
-static int choose(const struct ask *a, const struct set *s, const char **reason)
-{
-	bool all_same = true;
-	struct verdict d;
-
-	*reason = NULL;
-	for (size_t i = 1; i < s->n; i++)
-		all_same &= same_name(a, s->v[0], s->v[i]);
-	if (all_same)
-		return s->v[0];
-	if (!a->host[0]) {
-		*reason = WHY_SHARED_NO_HOST;
-		return s->v[0];
-	}
-	d = ask_servers(a, s);
-	if (d.by_host >= 0) {
-		*reason = d.disagree ? WHY_SHARED_LISTEN : d.regex ? WHY_REGEX : NULL;
-		return d.by_host;
-	}
-	*reason = d.regex ? WHY_REGEX : d.by_default >= 0 ? WHY_SHARED_DEFAULT : WHY_SHARED_OTHER;
-	return d.by_default >= 0 ? d.by_default : s->v[0];
-}
-
-/* Candidates in the worker's own mount namespace go first: the same path in a container is another
- * directory. */
-static bool keep_mntns(const struct ask *a, struct set *s)
-{
-	bool differ = false;
-	size_t n = 0;
-
-	for (size_t i = 0; i < s->n; i++)
-		n += a->q->mntns && a->t->vhost[s->v[i]].mntns == a->q->mntns;
-	if (n > 0 && n < s->n) {
-		n = 0;
-		for (size_t i = 0; i < s->n; i++)
-			if (a->t->vhost[s->v[i]].mntns == a->q->mntns)
-				s->v[n++] = s->v[i];
-		s->n = n;
-	}
-	for (size_t i = 1; i < s->n; i++)
-		differ |= a->t->vhost[s->v[i]].mntns != a->t->vhost[s->v[0]].mntns &&
-			  !same_name(a, s->v[i], s->v[0]);
-	return differ;
 }
 
 /* Writes the chosen vhost's name. -ENOENT when neither it nor the Host header gives one. */
@@ -498,7 +62,7 @@ static int name_vhost(const struct ask *a, int number, struct vhost_answer *r)
 			weaken(r, WHY_GUESSED);
 		return 0;
 	}
-	if (a->host[0] && best_fit(v, a->host, &regex) != VHOST_FIT_NONE) {
+	if (a->host[0] && vhost_best_fit(v, a->host, &regex) != VHOST_FIT_NONE) {
 		snprintf(r->name, sizeof(r->name), "%s", a->host);
 		weaken(r, WHY_PATTERN);
 		return 0;
@@ -523,9 +87,9 @@ static int answer_from(const struct ask *a, struct set *s, struct vhost_answer *
 	const char *reason;
 	int v;
 
-	if (keep_mntns(a, s))
+	if (vhost_keep_mntns(a, s))
 		weaken(r, WHY_REALM);
-	v = choose(a, s, &reason);
+	v = vhost_choose(a, s, &reason);
 	if (reason)
 		weaken(r, reason);
 	return name_vhost(a, v, r);
@@ -541,8 +105,8 @@ static int by_pattern(const struct ask *a, const char *path, struct vhost_answer
 		char name[VHOST_NAME_SIZE];
 		bool whole;
 
-		if (!is_name_pattern(d) || d->vhost < 0 || !wanted(a, d->vhost) ||
-		    !pattern_names(a, d, path, name, &whole))
+		if (!vhost_is_name_pattern(d) || d->vhost < 0 || !vhost_wanted(a, d->vhost) ||
+		    !vhost_pattern_names(a, d, path, name, &whole))
 			continue;
 		if (!name[0] || (d->kind == VHOST_DIR_NGINX && !whole && v->name))
 			return name_vhost(a, d->vhost, r);
@@ -565,7 +129,7 @@ static int keep_script_owners(const struct ask *a, struct set *s, struct vhost_a
 	if (!kept)
 		return -ENOMEM;
 	for (size_t i = 0; i < s->n; i++)
-		if (owns_script(a, s->v[i], user, sizeof(user)))
+		if (vhost_owns_script(a, s->v[i], user, sizeof(user)))
 			kept[n++] = s->v[i];
 	if (n == 0)
 		return -ENOENT;
@@ -578,44 +142,44 @@ static int keep_script_owners(const struct ask *a, struct set *s, struct vhost_a
 /* Only the script's path speaks. */
 static int by_script(const struct ask *a, struct vhost_answer *r)
 {
-	struct set s __attribute__((cleanup(set_clear))) = {0},
-		     outer __attribute__((cleanup(set_clear))) = {0};
+	struct set s __attribute__((cleanup(vhost_set_clear))) = {0},
+		     outer __attribute__((cleanup(vhost_set_clear))) = {0};
 	size_t len, up;
 
-	if (owners_of(&s, a, a->script, &len))
+	if (vhost_owners_of(&s, a, a->script, &len))
 		return -ENOMEM;
 	if (!s.n) {
 		if (by_pattern(a, a->script, r) == 0)
 			return 0;
 		for (size_t i = 0; i < a->t->patterns && !s.n; i++)
-			if (userdir_holds(a, &a->t->pattern[i], r->user, sizeof(r->user)) &&
-			    set_add_owners(&s, a, &a->t->pattern[i]))
+			if (vhost_userdir_holds(a, &a->t->pattern[i], r->user, sizeof(r->user)) &&
+			    vhost_set_add_owners(&s, a, &a->t->pattern[i]))
 				return -ENOMEM;
 		return s.n ? answer_from(a, &s, r) : -ENOENT;
 	}
-	for (up = parent_len(a->script, len); up; up = parent_len(a->script, up))
-		if (owners_at(&outer, a, a->script, up))
+	for (up = vhost_parent_len(a->script, len); up; up = vhost_parent_len(a->script, up))
+		if (vhost_owners_at(&outer, a, a->script, up))
 			return -ENOMEM;
 	for (size_t i = 0; i < outer.n; i++)
-		if (!same_name(a, outer.v[i], s.v[0]))
+		if (!vhost_same_name(a, outer.v[i], s.v[0]))
 			weaken(r, WHY_NESTED);
 	return answer_from(a, &s, r);
 }
 
 static int by_docroot(const struct ask *a, struct vhost_answer *r)
 {
-	struct set s __attribute__((cleanup(set_clear))) = {0};
+	struct set s __attribute__((cleanup(vhost_set_clear))) = {0};
 	struct vhost_answer other = {.exact = true};
 	size_t len = strlen(a->docroot);
 	int err;
 
-	if (owners_at(&s, a, a->docroot, len))
+	if (vhost_owners_at(&s, a, a->docroot, len))
 		return -ENOMEM;
 	if (!s.n) {
 		if (by_pattern(a, a->docroot, r) == 0)
 			return a->script[0] && !vhost_path_inside(a->script, a->docroot) ? -ENOENT
 											 : 0;
-		if (owners_of(&s, a, a->docroot, &len))
+		if (vhost_owners_of(&s, a, a->docroot, &len))
 			return -ENOMEM;
 		if (!s.n)
 			return -ENOENT;
