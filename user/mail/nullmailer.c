@@ -275,7 +275,9 @@ static int facts(struct mta_queue *q, int fd, const char *id, uint32_t pid,
 	f.uid = r.uid;
 	f.pid = r.pid;
 	f.local = r.uid >= 0;
-	f.bounce = f.has_sender && !*f.sender;
+	/* nullmailer-send runs as the owner of the queue: what that user submits with a null sender
+	 * is a bounce */
+	f.bounce = f.has_sender && !*f.sender && r.uid == (int64_t)st.st_uid;
 	f.bytes = st.st_size - off;
 	f.time_ns = strtoull(id, NULL, 10) * 1000000000U;
 	if (pid && f.pid >= 0 && f.pid != (int64_t)pid)
