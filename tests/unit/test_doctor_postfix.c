@@ -184,6 +184,19 @@ static void configurations_are_judged(void **state)
 	}
 }
 
+static void own_domains_are_not_relayed(void **state)
+{
+	struct tree t;
+
+	(void)state;
+	tree_make(&t);
+	tree_put(&t, "/etc/postfix/main.cf",
+		 "mydestination = a, b\nrelay_domains = $mydestination\n", 0644);
+	doctor_postfix(&t.d);
+	assert_not_found(&t, DOCTOR_WARNING, "relay-unknown");
+	tree_remove(&t);
+}
+
 static void a_filter_on_loopback_is_no_open_relay(void **state)
 {
 	struct tree t;
@@ -204,6 +217,7 @@ int main(void)
 		cmocka_unit_test(expansion_is_bounded),
 		cmocka_unit_test(services_have_their_own_settings),
 		cmocka_unit_test(configurations_are_judged),
+		cmocka_unit_test(own_domains_are_not_relayed),
 		cmocka_unit_test(a_filter_on_loopback_is_no_open_relay),
 	};
 

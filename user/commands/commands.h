@@ -7,6 +7,7 @@
 #ifndef ST_COMMANDS_H
 #define ST_COMMANDS_H
 
+int command_trace(int argc, char **argv);
 int command_auth(int argc, char **argv);
 int command_report(int argc, char **argv);
 int command_doctor(int argc, char **argv);

@@ -159,6 +159,7 @@ int command_doctor(int argc, char **argv)
 	doctor_qmail(&d);
 	doctor_postfix(&d);
 	doctor_exim(&d);
+	doctor_servers(&d);
 	doctor_web(&d);
 	for (size_t i = 0; i < d.n; i++) {
 		bad += d.findings[i].level == DOCTOR_BAD;

@@ -87,13 +87,14 @@ void json_line_put_time(json_t *line, const char *key, int64_t seconds)
 
 int json_line_write(FILE *out, json_t *line)
 {
-	_free_ char *text = json_dumps(line, JSON_COMPACT);
+	_free_ char *plain = json_dumps(line, JSON_COMPACT), *text = NULL;
+	size_t len = 0;
 
 	json_decref(line);
+	text = plain ? text_json_line(plain, strlen(plain), &len) : NULL;
 	if (!text)
 		return -ENOMEM;
 	errno = 0;
-	fputs(text, out);
-	fputc('\n', out);
+	fwrite(text, 1, len, out);
 	return ferror(out) ? (errno ? -errno : -EIO) : 0;
 }

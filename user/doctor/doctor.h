@@ -84,6 +84,7 @@ void doctor_php(struct doctor *d);    /* the same */
 void doctor_qmail(struct doctor *d);
 void doctor_postfix(struct doctor *d);
 void doctor_exim(struct doctor *d);
+void doctor_servers(struct doctor *d); /* the web servers that run: the same */
 void doctor_web(struct doctor *d);
 
 #endif

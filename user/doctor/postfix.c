@@ -158,6 +158,7 @@ static void unknown_users(struct doctor *d, const struct postfix_conf *c)
 	_free_ char *local = postfix_value(c, NULL, "local_recipient_maps");
 	_free_ char *relay = postfix_value(c, NULL, "relay_domains");
 	_free_ char *relay_to = postfix_value(c, NULL, "relay_recipient_maps");
+	_free_ char *ours = postfix_value(c, NULL, "mydestination");
 	bool accepts = local && !*local;
 
 	if (luser && *luser && accepts)
@@ -176,7 +177,8 @@ static void unknown_users(struct doctor *d, const struct postfix_conf *c)
 		doctor_say(d, DOCTOR_OK, AREA, "luser-relay", NULL, NULL,
 			   "luser_relay = %s is set, but unknown users are rejected before it",
 			   luser);
-	if (relay && *relay && (!relay_to || !*relay_to))
+	/* "relay_domains = $mydestination" adds nothing: those are local */
+	if (relay && *relay && !(ours && strcmp(relay, ours) == 0) && (!relay_to || !*relay_to))
 		doctor_say(d, DOCTOR_WARNING, AREA, "relay-unknown",
 			   "list the valid recipients in relay_recipient_maps", NULL,
 			   "relay_domains without relay_recipient_maps: mail to unknown users "

@@ -5,9 +5,11 @@
 #include <bpf/btf.h>
 #include <bpf/libbpf.h>
 #include <errno.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
@@ -192,6 +194,20 @@ static int refuse(int err, int *exit_status)
 	return err;
 }
 
+/*
+ * Syscall tracepoints are found by their ids in tracefs. Where nobody has mounted it (minimal containers, some virtual machines), this process
+ * mounts it for itself: a private mount namespace that goes on receiving what is mounted outside.
+ */
+static void need_tracefs(void)
+{
+	if (!access("/sys/kernel/tracing/events/syscalls", F_OK) ||
+	    !access("/sys/kernel/debug/tracing/events/syscalls", F_OK))
+		return;
+	if (unshare(CLONE_NEWNS) || mount("none", "/", NULL, MS_REC | MS_SLAVE, NULL) ||
+	    mount("tracefs", "/sys/kernel/tracing", "tracefs", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL))
+		log_err(errno, "tracefs is not mounted and could not be (mount -t tracefs tracefs /sys/kernel/tracing)");
+}
+
 int probe_new(const struct probe_options *o, struct probe **out, int *exit_status)
 {
 	struct probe *p = calloc(1, sizeof(*p));
@@ -203,6 +219,7 @@ int probe_new(const struct probe_options *o, struct probe **out, int *exit_statu
 		return -ENOMEM;
 	*exit_status = 1;
 	libbpf_set_print(quiet);
+	need_tracefs();
 	btf = btf__load_vmlinux_btf();
 	if (!btf) {
 		err = -errno;

@@ -30,7 +30,7 @@ static struct in_flight *in_flight_find(struct correlate *c, uint32_t queue, con
 	struct in_flight probe = {0}, *f = NULL;
 
 	probe.key.queue = queue;
-	strncpy(probe.key.id, id, sizeof(probe.key.id) - 1);
+	memcpy(probe.key.id, id, strnlen(id, sizeof(probe.key.id) - 1));
 	HASH_FIND(hh, c->in_flight, &probe.key, sizeof(probe.key), f);
 	return f;
 }
@@ -45,7 +45,7 @@ static void in_flight_add(struct correlate *c, uint32_t queue, const char *id)
 	if (!f)
 		return;
 	f->key.queue = queue;
-	strncpy(f->key.id, id, sizeof(f->key.id) - 1);
+	memcpy(f->key.id, id, strnlen(id, sizeof(f->key.id) - 1));
 	HASH_ADD(hh, c->in_flight, key, sizeof(f->key), f);
 }
 

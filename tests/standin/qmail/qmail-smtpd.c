@@ -20,8 +20,13 @@ static char **checker;
 
 static void reply(const char *text)
 {
-	if (write_all(1, text, strlen(text)) < 0 || write_all(1, "\r\n", 2) < 0)
+	struct buf line = {0};
+
+	/* One write: two would wait for each other's acknowledgement. */
+	buf_fmt(&line, "%s\r\n", text);
+	if (write_all(1, line.p, line.len) < 0)
 		_exit(1);
+	free(line.p);
 }
 
 static bool line(char *out, size_t size)
