@@ -140,6 +140,7 @@ static void test_facts_preprocessed(void **state)
 		n += (size_t)snprintf(many + n, sizeof(many) - n, "Tr%d@big.test", i) + 1;
 	fixture_file("remote/4/27", many, n, 0600);
 	q = fixture_queue(&mta_qmail, "");
+	assert_int_equal(fixture_facts(&q, "27", 8, &f), -ESTALE);
 	assert_int_equal(fixture_facts(&q, "27", 9, &f), 0);
 	assert_int_equal(f.recipients, 251);
 	assert_true(f.from_network && f.has_sender && !f.local);
