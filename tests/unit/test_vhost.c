@@ -196,6 +196,8 @@ static void mass_hosting(void **state)
 		 "evil.test", "evil.test", EVIDENCE_HOST_HEADER, false},
 		{"%0, no Host", "/srv/mass/x.test/web", "/srv/mass/x.test/web/x.php", NULL,
 		 "x.test", CONFIG, true},
+		{"%0, another directory", "/srv/mass/x.test/web2", NULL, "x.test", "x.test",
+		 EVIDENCE_HOST_HEADER, false},
 		{"%-2 and %-1", "/srv/part/test/x", NULL, "www.x.test", "www.x.test", CONFIG,
 		 false},
 		{"nginx $host", "/srv/ng/x.test/web", "/srv/ng/x.test/web/i.php", "x.test",

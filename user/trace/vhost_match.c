@@ -134,7 +134,7 @@ struct piece {
 static struct piece part_of(struct piece whole, char sep, int n, bool plus)
 {
 	static const struct piece missing = {"_", 1};
-	struct piece part[128];
+	struct piece part[128] = {{0}};
 	size_t count = 0, start = 0, want;
 
 	if (n == 0)
@@ -190,8 +190,8 @@ int vhost_interpolate(char *out, size_t size, const char *pattern, const char *h
 		char digits[8];
 
 		if (*pattern++ == '%') {
-			int num;
-			bool plus;
+			int num = 0;
+			bool plus = false;
 
 			if (*pattern == '%') {
 				pattern++;
@@ -289,27 +289,27 @@ bool vhost_is_domain(const char *s)
 }
 
 /*
- * Where panels put a domain's scripts; "*" is the domain unless `sub` says that the second star is.
- * Plesk: docs.plesk.com "Virtual Host Structure" (Linux); DirectAdmin: docs.directadmin.com
+ * Where panels put a domain's scripts; "*" is the domain, unless `how` says that the second star
+ * is. Plesk: docs.plesk.com "Virtual Host Structure" (Linux); DirectAdmin: docs.directadmin.com
  * "Directory layout"; ISPConfig: /var/www/DOMAIN is a link to clients/clientN/webN; Virtualmin:
  * sub-servers live in ~/domains/DOMAIN. cPanel's public_html names a user, not a domain: its
  * userdata files are read instead.
  */
 static const struct layout {
-	enum vhost_panel panel;
 	const char *pattern;
+	enum vhost_panel panel;
 	enum { STAR_IS_DOMAIN, SUB_DOT_DOMAIN, LAST_STAR_IS_DOMAIN, BOTH_ARE_DOMAINS } how;
 } layouts[] = {
-	{VHOST_PLESK, "/var/www/vhosts/*/subdomains/*/httpdocs", SUB_DOT_DOMAIN},
-	{VHOST_PLESK, "/var/www/vhosts/*/subdomains/*/httpsdocs", SUB_DOT_DOMAIN},
-	{VHOST_PLESK, "/var/www/vhosts/*/httpdocs", STAR_IS_DOMAIN},
-	{VHOST_PLESK, "/var/www/vhosts/*/httpsdocs", STAR_IS_DOMAIN},
-	{VHOST_PLESK, "/var/www/vhosts/*/cgi-bin", STAR_IS_DOMAIN},
-	{VHOST_PLESK, "/var/www/vhosts/*/*", BOTH_ARE_DOMAINS},
-	{VHOST_DIRECTADMIN, "/home/*/domains/*/public_html", LAST_STAR_IS_DOMAIN},
-	{VHOST_DIRECTADMIN, "/home/*/domains/*/private_html", LAST_STAR_IS_DOMAIN},
-	{VHOST_ISPCONFIG, "/var/www/*/web", STAR_IS_DOMAIN},
-	{VHOST_VIRTUALMIN, "/home/*/domains/*/public_html", LAST_STAR_IS_DOMAIN},
+	{"/var/www/vhosts/*/subdomains/*/httpdocs", VHOST_PLESK, SUB_DOT_DOMAIN},
+	{"/var/www/vhosts/*/subdomains/*/httpsdocs", VHOST_PLESK, SUB_DOT_DOMAIN},
+	{"/var/www/vhosts/*/httpdocs", VHOST_PLESK, STAR_IS_DOMAIN},
+	{"/var/www/vhosts/*/httpsdocs", VHOST_PLESK, STAR_IS_DOMAIN},
+	{"/var/www/vhosts/*/cgi-bin", VHOST_PLESK, STAR_IS_DOMAIN},
+	{"/var/www/vhosts/*/*", VHOST_PLESK, BOTH_ARE_DOMAINS},
+	{"/home/*/domains/*/public_html", VHOST_DIRECTADMIN, LAST_STAR_IS_DOMAIN},
+	{"/home/*/domains/*/private_html", VHOST_DIRECTADMIN, LAST_STAR_IS_DOMAIN},
+	{"/var/www/*/web", VHOST_ISPCONFIG, STAR_IS_DOMAIN},
+	{"/home/*/domains/*/public_html", VHOST_VIRTUALMIN, LAST_STAR_IS_DOMAIN},
 };
 
 /* Text of star number two: the pattern up to it is matched again with the first star's text in

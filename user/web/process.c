@@ -114,25 +114,39 @@ static bool program_of(const char *proc, pid_t pid, char *exe, size_t size,
 	return false;
 }
 
+/* The n-th of numbers that blanks part, from 1. */
+static int nth_number(const char *p, unsigned n, uint64_t *out)
+{
+	char *end = NULL;
+	uint64_t value = 0;
+
+	while (n--) {
+		p += strspn(p, " \t");
+		value = strtoull(p, &end, 10);
+		if (end == p)
+			return -EINVAL;
+		p = end;
+	}
+	*out = value;
+	return 0;
+}
+
 /* "pid (comm) state ppid ... starttime": the name may hold anything, so it is read from the last
  * ")". */
 static int read_stat(const char *proc, pid_t pid, pid_t *parent, uint64_t *started)
 {
 	_free_ char *text = NULL;
-	unsigned long long start;
+	uint64_t ppid, start;
 	const char *p;
 	size_t len;
-	int ppid, err = read_proc(proc, pid, "stat", &text, &len);
+	int err = read_proc(proc, pid, "stat", &text, &len);
 
 	if (err)
 		return err;
 	p = strrchr(text, ')');
-	if (!p || sscanf(p + 1,
-			 " %*c %d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d "
-			 "%*d %llu",
-			 &ppid, &start) != 2)
+	if (!p || strlen(p) < 4 || nth_number(p + 3, 1, &ppid) || nth_number(p + 3, 19, &start))
 		return -EINVAL;
-	*parent = ppid;
+	*parent = (pid_t)ppid;
 	*started = start;
 	return 0;
 }
@@ -141,14 +155,15 @@ static int read_stat(const char *proc, pid_t pid, pid_t *parent, uint64_t *start
 static bool runs_as_root(const char *proc, pid_t pid)
 {
 	_free_ char *text = NULL;
-	unsigned real, effective;
+	uint64_t real, effective;
 	const char *p;
 	size_t len;
 
 	if (read_proc(proc, pid, "status", &text, &len))
 		return false;
 	p = strstr(text, "\nUid:");
-	return p && sscanf(p + 5, "%u %u", &real, &effective) == 2 && real == 0 && effective == 0;
+	return p && nth_number(p + 5, 1, &real) == 0 && nth_number(p + 5, 2, &effective) == 0 &&
+	       real == 0 && effective == 0;
 }
 
 /* A worker's parent is of the same software. */
