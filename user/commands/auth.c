@@ -258,7 +258,9 @@ static void tell_losses(const struct reading *r, const struct options *o)
 		log_warn("%" PRIu64
 			 " messages were given up before their second line came: RCPTS is too low",
 			 lost->joins);
-	if (o->view.user || r->totals.outside)
+	if (!r->totals.last && !r->totals.outside)
+		log_info("no authenticated mail in %" PRIu64 " lines", r->totals.lines);
+	if (r->totals.outside)
 		log_debug("%" PRIu64 " events lie outside the time asked for", r->totals.outside);
 }
 

@@ -12,6 +12,7 @@
 
 #define DEPTH_MAX 16
 #define VALUE_MAX 65536
+#define STEPS_MAX 10000 /* empty variables of empty variables grow nothing, but take time */
 
 /*
  * The next logical line: lines that start with white space continue the one before; comments and
@@ -215,6 +216,7 @@ struct expansion {
 	const struct postfix_service *s;
 	char *out;
 	size_t n;
+	unsigned steps;
 };
 
 static void put(struct expansion *x, const char *text, size_t n)
@@ -257,7 +259,9 @@ static void expand_name(struct expansion *x, const char *text, size_t len, int d
 
 static void expand(struct expansion *x, const char *text, size_t len, int depth)
 {
-	for (size_t i = 0; i < len && depth < DEPTH_MAX && x->n < VALUE_MAX;) {
+	if (depth >= DEPTH_MAX || ++x->steps > STEPS_MAX)
+		return;
+	for (size_t i = 0; i < len && x->n < VALUE_MAX;) {
 		size_t n = 0;
 		int open = 0;
 
