@@ -45,7 +45,7 @@ static __always_inline __u8 php_sapi(const struct st_php_image *img, __u64 base)
 	char name[16] = {};
 	__u64 word;
 
-	bpf_probe_read_user_str(name, sizeof(name), (const void *)user_ptr(user_ptr(base + img->sapi_module)));
+	bpf_probe_read_user_str(name, sizeof(name), (const void *)user_ptr(base + img->sapi_module));
 	__builtin_memcpy(&word, name, sizeof(word));
 	switch (word) {
 	case 0x6832656863617061ULL: /* "apache2h" */

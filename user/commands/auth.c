@@ -236,7 +236,7 @@ static int read_file(struct reading *r, const struct options *o, const char *nam
 	return err;
 }
 
-static void tell_losses(const struct reading *r, const struct options *o)
+static void tell_losses(const struct reading *r)
 {
 	const struct auth_lost *lost = authcount_lost(r->count);
 
@@ -333,7 +333,7 @@ int command_auth(int argc, char **argv)
 	if (!r.totals.files)
 		return 1;
 	err = (o.json ? auth_print_json : auth_print_table)(stdout, count, &o.view, &r.totals);
-	tell_losses(&r, &o);
+	tell_losses(&r);
 	log_debug("%" PRIu64 " lines, %.1f MB in %.2f s", r.totals.lines,
 		  (double)r.totals.text_bytes / 1e6, (double)(clock_boot_ns() - r.started) / 1e9);
 	if (err && err != -EPIPE)

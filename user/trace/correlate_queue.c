@@ -247,9 +247,19 @@ static struct waiting *wait_new(struct correlate *c, const struct operation *op,
 	return w;
 }
 
-static void on_commit(struct correlate *c, struct operation *op)
+/* The injection that an operation belongs to. A daemon of the MTA has a line of descent, but injects nothing itself. */
+static struct injection *injection_of(const struct operation *op)
 {
 	struct injection *i = op->task ? op->task->injection : NULL;
+
+	if (!i || i->role == ST_ROLE_INJECTOR || i->role == ST_ROLE_SMTPD)
+		return i;
+	return op->actor.run == RUN_FORWARD || op->actor.before == RUN_FORWARD || op->actor.run == RUN_BOUNCE ? i : NULL;
+}
+
+static void on_commit(struct correlate *c, struct operation *op)
+{
+	struct injection *i = injection_of(op);
 	struct in_flight *f = in_flight_find(c, op->queue_index, op->change.id);
 	struct waiting *w;
 
@@ -278,7 +288,7 @@ static void on_pickup(struct correlate *c, struct operation *op)
 	struct waiting *w;
 
 	c->ops.counted(c->ops.arg, op->queue, 1, false);
-	w = wait_new(c, op, op->task ? op->task->injection : NULL);
+	w = wait_new(c, op, injection_of(op));
 	if (!w)
 		return;
 	w->state = WAIT_PICKUP;
