@@ -214,7 +214,7 @@ int vhost_interpolate(char *out, size_t size, const char *pattern, const char *h
 				return -EINVAL;
 			}
 		}
-		if (n + p.len + 1 > size)
+		if (!p.at || n + p.len + 1 > size)
 			return -ENAMETOOLONG;
 		memcpy(out + n, p.at, p.len);
 		n += p.len;
