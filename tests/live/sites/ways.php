@@ -69,8 +69,9 @@ switch ($way) {
         $p = proc_open([$sendmail, '-t', '-i', '-f', "$t@truth.test"], $pipes, $io); // way:killed
         fwrite($io[0], "To: $rcpt\nSubject: [$t]");
         fflush($io[0]);
-        // The injector has read what it got when the pipe is empty; then it dies in mid-message.
-        for ($i = 0; $i < 1000 && !@file_get_contents('/proc/' . proc_get_status($p)['pid'] . '/comm'); $i++) {
+        // Killed in mid-message, but not before it is the injector: until its exec it has our name.
+        $comm = '/proc/' . proc_get_status($p)['pid'] . '/comm';
+        for ($i = 0; $i < 5000 && @file_get_contents($comm) === file_get_contents('/proc/self/comm'); $i++) {
             usleep(1000);
         }
         proc_terminate($p, 9);
