@@ -34,18 +34,18 @@
 #define PHPSPY	"structs of github.com/adsr/phpspy, printed by gdb"
 
 static const struct php_layout_row rows[] = {
-	ROW(70000, false, 1544, 560, 440, 480, 56, 120, HEADERS "7.0.33"),
+	ROW(70000, true,  1544, 560, 440, 480, 56, 120, HEADERS "7.0.33"),
 	ROW(70100, false,    0,   0, 440, 480, 48, 120, PHPSPY),
-	ROW(70200, false, 1592, 560, 440, 480, 48, 120, HEADERS "7.2.24"),
+	ROW(70200, true,  1592, 560, 440, 480, 48, 120, HEADERS "7.2.24"),
 	ROW(70300, false,    0,   0, 440, 488, 48, 128, PHPSPY),
-	ROW(70400, false, 1664, 552, 440, 488, 48, 136, HEADERS "7.4.33"),
+	ROW(70400, true,  1664, 552, 440, 488, 48, 136, HEADERS "7.4.33"),
 	ROW(80000, false,    0,   0, 440, 488, 48, 144, PHPSPY),
-	ROW(80100, false, 1752, 552, 440, 488, 48, 144, HEADERS "8.1.2"),
-	ROW(80200, true,  1800, 552, 440, 488, 48, 152, HEADERS "8.2.36"),
-	ROW(80300, false, 1816, 560, 440, 488, 48, 144, HEADERS "8.3.6"),
-	ROW(80400, false, 1984, 648, 440, 488, 48, 168, HEADERS "8.4.27, 8.4.28"),
-	ROW(80500, false, 1984, 648, 440, 512, 48, 168, HEADERS "8.5.7"),
-	ROW(80600, false, 2200, 624, 432, 512, 48, 168, HEADERS "8.6.0RC3"),
+	ROW(80100, true,  1752, 552, 440, 488, 48, 144, HEADERS "8.1.2"),
+	ROW(80200, true,   1800, 552, 440, 488, 48, 152, HEADERS "8.2.36"),
+	ROW(80300, true,  1816, 560, 440, 488, 48, 144, HEADERS "8.3.6"),
+	ROW(80400, true,  1984, 648, 440, 488, 48, 168, HEADERS "8.4.27, 8.4.28"),
+	ROW(80500, true,  1984, 648, 440, 512, 48, 168, HEADERS "8.5.7"),
+	ROW(80600, true,  2200, 624, 432, 512, 48, 168, HEADERS "8.6.0RC3"),
 };
 /* clang-format on */
 
