@@ -10,6 +10,7 @@
 #include <stdio.h>
 
 #include "base/text.h"
+#include "output/html.h"
 #include "output/live.h"
 #include "output/sink.h"
 #include "output/summary.h"
@@ -115,7 +116,7 @@ static void kinds_of_rows(void **state)
 	assert_non_null(strstr(text, "exit 75\n"));
 	assert_non_null(strstr(text, "signal 9"));
 	assert_non_null(strstr(text, " connect    "));
-	assert_non_null(strstr(text, "to 192.0.2.1:25\n"));
+	assert_non_null(strstr(text, " 192.0.2.1:25\n"));
 	assert_non_null(strstr(text, "? smtp-auth joe"));
 	assert_null(strstr(text, "GONE"));
 	assert_non_null(strstr(text, "1tBcDe-00000000abc-1dEf"));
@@ -273,6 +274,34 @@ static void summary_dates(void **state)
 	free(text);
 }
 
+/* No string gets out of the text it belongs to: the page has the same tags whatever they are. */
+static void html_hostile(void **state)
+{
+	static const char *const texts[] = {"plain", "<script>alert(1)</script>", "\"'><img src=x>",
+					    "&lt;", "\x1b]0;x\x07\xe2\x80\xae"};
+	size_t tags = 0;
+
+	(void)state;
+	for (size_t i = 0; i < array_size(texts); i++) {
+		struct summary_event e = sample_summary(texts[i]);
+		char *text = NULL;
+		size_t size = 0, n = 0;
+		FILE *out = open_memstream(&text, &size);
+
+		html_print(out, &e, 10);
+		fclose(out);
+		for (const char *c = text; *c; c++)
+			n += *c == '<';
+		if (!i)
+			tags = n;
+		assert_int_equal(n, tags);
+		assert_null(strchr(text, '\x1b'));
+		assert_null(strstr(text, "\xe2\x80\xae"));
+		assert_null(strstr(text, "<script"));
+		free(text);
+	}
+}
+
 static void status_line(void **state)
 {
 	struct table_options options = {.terminal = true, .columns = 120};
@@ -408,12 +437,19 @@ static void write_errors(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(golden_rows),         cmocka_unit_test(kinds_of_rows),
-		cmocka_unit_test(never_too_wide),      cmocka_unit_test(narrow_terminals),
-		cmocka_unit_test(summary_says_it_all), cmocka_unit_test(summary_of_nothing),
-		cmocka_unit_test(summary_hostile),     cmocka_unit_test(summary_dates),
-		cmocka_unit_test(status_line),         cmocka_unit_test(colours_only_on_a_terminal),
-		cmocka_unit_test(top_script_survives), cmocka_unit_test(words),
+		cmocka_unit_test(golden_rows),
+		cmocka_unit_test(kinds_of_rows),
+		cmocka_unit_test(never_too_wide),
+		cmocka_unit_test(narrow_terminals),
+		cmocka_unit_test(summary_says_it_all),
+		cmocka_unit_test(summary_of_nothing),
+		cmocka_unit_test(summary_hostile),
+		cmocka_unit_test(summary_dates),
+		cmocka_unit_test(html_hostile),
+		cmocka_unit_test(status_line),
+		cmocka_unit_test(colours_only_on_a_terminal),
+		cmocka_unit_test(top_script_survives),
+		cmocka_unit_test(words),
 		cmocka_unit_test(write_errors),
 	};
 

@@ -5,6 +5,7 @@
 
 #include <argp.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -13,6 +14,7 @@
 #include "base/cleanup.h"
 #include "base/log.h"
 #include "commands/report.h"
+#include "output/html.h"
 #include "output/json_event.h"
 #include "output/line_writer.h"
 #include "output/summary.h"
@@ -22,11 +24,13 @@ struct options {
 	enum tally_by by;
 	unsigned top;
 	bool json;
+	const char *html; /* where the page goes */
 	const char *file;
 };
 
 static const struct argp_option keys[] = {
 	{"json", 'j', NULL, 0, "one JSON object instead of text", 0},
+	{"html", 'H', "OUT", 0, "one HTML page into OUT, a new file (0600), instead of text", 0},
 	{"by", 'b', "script|uid|vhost|client|source", 0, "which list comes first", 0},
 	{"top", 't', "N", 0, "show the first N of each list (default 10)", 0},
 	{"uid", 'u', "UID|NAME", 0, "only messages of this user", 0},
@@ -45,6 +49,9 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 	switch (key) {
 	case 'j':
 		o->json = true;
+		return 0;
+	case 'H':
+		o->html = arg;
 		return 0;
 	case 'b':
 		if (tally_by_parse(arg, &o->by))
@@ -74,6 +81,8 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 		if (!o->file)
 			argp_error(state, "which recording? Name the FILE of trace's -w, or - for "
 					  "standard input");
+		if (o->json && o->html)
+			argp_error(state, "--json or --html, not both");
 		return 0;
 	default:
 		return ARGP_ERR_UNKNOWN;
@@ -92,6 +101,25 @@ static int print_json(const struct summary_event *e)
 		return err;
 	line_writer_init(&w, STDOUT_FILENO);
 	return line_write(&w, line, len);
+}
+
+/* Subjects and addresses are in it: for its owner only, and never over something. */
+static int print_html(const struct summary_event *e, const struct options *o)
+{
+	_close_ int fd = open(o->html, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+	FILE *out;
+	int err;
+
+	if (fd < 0)
+		return -errno;
+	out = fdopen(fd, "w");
+	if (!out)
+		return -errno;
+	(void)take_fd(fd);
+	html_print(out, e, o->top);
+	errno = EIO;
+	err = ferror(out) ? -errno : 0;
+	return fclose(out) ? -errno : err;
 }
 
 static int print_text(const struct summary_event *e, const struct options *o)
@@ -141,9 +169,10 @@ int command_report(int argc, char **argv)
 		return 1;
 	}
 	report_summary(report, &e);
-	err = o.json ? print_json(&e) : print_text(&e, &o);
+	err = o.json ? print_json(&e) : o.html ? print_html(&e, &o) : print_text(&e, &o);
 	if (err)
-		log_err(err, "cannot write the report");
+		log_err(err, "cannot write the report%s%s", o.html ? " into " : "",
+			o.html ? o.html : "");
 	report_free(report);
 	return err ? 1 : 0;
 }

@@ -39,7 +39,9 @@ static json_t *row_object(struct json_builder *b, const char *cut_key, const str
 	put_time_in(b, object, "first", r->first_wall_ns);
 	put_time_in(b, object, "last", r->last_wall_ns);
 	json_put_in(b, object, "source", json_string(source_name(r->source)));
-	json_put_in(b, object, "attribution", json_string(attribution_name(r->attribution)));
+	if (r->messages) /* the weakest of its messages */
+		json_put_in(b, object, "attribution",
+			    json_string(attribution_name(r->attribution)));
 	put_text_in(b, object, cut_key, "culprit.file", r->culprit_file);
 	if (r->culprit_line)
 		json_put_in(b, object, "culprit.line", json_integer(r->culprit_line));

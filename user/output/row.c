@@ -113,7 +113,7 @@ static void subject_text(char *out, size_t size, const struct mail_event *e)
 	else if (e->action == ACTION_MAIL_ATTEMPTED)
 		snprintf(out, size, "not queued");
 	else if (e->action == ACTION_SMTP_CONNECTED)
-		snprintf(out, size, strchr(ip, ':') ? "to [%.64s]:%u" : "to %.64s:%u", ip,
+		snprintf(out, size, strchr(ip, ':') ? "[%.64s]:%u" : "%.64s:%u", ip,
 			 (unsigned)e->destination_port);
 	else if (e->action == ACTION_MAIL_REMOVED)
 		snprintf(out, size, "left the queue%s%.64s", e->remover ? ": " : "",
@@ -184,7 +184,8 @@ static void put_cell(const struct page *p, const struct mail_event *e, unsigned 
 	default:
 		subject_text(text, sizeof(text), e);
 	}
-	page_cell(p, text, width, false, pad);
+	page_cell(p, text, width, column == COLUMN_SUBJECT && e->action == ACTION_SMTP_CONNECTED,
+		  pad);
 }
 
 void row_print(const struct row_layout *l, const struct page *p, const struct mail_event *e)

@@ -277,6 +277,14 @@ static void put_attempts(const struct summary *s, const struct tally_row *r)
 	}
 }
 
+/* Of its messages; a row of attempts and connects only has none to prove. */
+static char row_mark(const struct tally_row *r)
+{
+	if (!r->messages)
+		return ' ';
+	return r->key && *r->key ? words_mark(r->attribution) : words_mark(ATTRIBUTION_NONE);
+}
+
 static void put_script_row(const struct summary *s, const struct tally_row *r)
 {
 	unsigned used = put_numbers(s, r);
@@ -288,7 +296,7 @@ static void put_script_row(const struct summary *s, const struct tally_row *r)
 	fputs("  ", s->page.out);
 	page_cell(&s->page, or_dash(r->vhost), room > 40 ? room - 22 : room - room / 2 - 1, false,
 		  false);
-	fprintf(s->page.out, "\n%*c ", INDENT - 1, words_mark(r->attribution));
+	fprintf(s->page.out, "\n%*c ", INDENT - 1, row_mark(r));
 	if (r->key && *r->key) {
 		put_culprit(s, r, PAINT_BOLD);
 		if (!same_file(r)) {
