@@ -321,12 +321,24 @@ static void parse_5424(struct span s, struct auth_event *e)
 	authlog_program(slash < tag.n ? span_after(tag, slash + 1) : tag, postfix, s, e);
 }
 
+/*
+ * Lines as programs hand them to /dev/log have no host: the tag follows the stamp at once, and ends
+ * in a colon. So may an IPv6 host, but in two.
+ */
+static bool lacks_host(struct span s)
+{
+	struct span w = span_head(s, span_chr(s, ' '));
+
+	return w.n > 1 && w.p[w.n - 1] == ':' && w.p[w.n - 2] != ':';
+}
+
 static void parse_syslog(struct span s, struct auth_event *e)
 {
 	struct span tag;
 	bool postfix;
 
-	e->host = fnv(word(&s));
+	if (!lacks_host(s))
+		e->host = fnv(word(&s));
 	postfix = span_starts(s, "postfix");
 	if (take_tag(&s, &tag, &e->pid))
 		authlog_program(tag, postfix, s, e);

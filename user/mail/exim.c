@@ -421,6 +421,16 @@ static int facts(struct mta_queue *q, int fd, const char *id, uint32_t pid,
 	return 0;
 }
 
+static int describe(struct mta_queue *q, int fd, const char *id, struct message_facts *out,
+		    recipient_fn fn, void *arg)
+{
+	int r = facts(q, fd, id, 0, out);
+
+	if (r == 0 && fn)
+		exim_file_recipients(fd, fn, arg);
+	return r;
+}
+
 static int recipients(struct mta_queue *q, const char *id, recipient_fn fn, void *arg)
 {
 	int fd _close_ = open_message(q, id);
@@ -463,6 +473,7 @@ const struct mta mta_exim = {
 	.list = list,
 	.open = open_message,
 	.facts = facts,
+	.describe = describe,
 	.recipients = recipients,
 	.howto = howto,
 };

@@ -24,3 +24,19 @@ void message_facts_init(struct message_facts *facts)
 	facts->uid = COUNT_UNKNOWN;
 	facts->pid = COUNT_UNKNOWN;
 }
+
+int mta_find_queues(const struct mta *only, const char *override, struct mta_queue *out, size_t max)
+{
+	size_t n = 0;
+
+	for (const struct mta *const *m = mta_all; *m && n < max; m++) {
+		int found;
+
+		if (only && *m != only)
+			continue;
+		found = (*m)->discover(override, out + n, max - n);
+		if (found > 0)
+			n += (size_t)found;
+	}
+	return (int)n;
+}

@@ -149,6 +149,12 @@ struct mta {
 	 */
 	int (*facts)(struct mta_queue *q, int fd, const char *id, uint32_t pid, struct message_facts *out);
 
+	/*
+	 * facts() with any pid and recipients() in one pass over what list() has opened. What fn returns only ends the recipients. Recipients that
+	 * could not be read to their end leave the facts' count as it is.
+	 */
+	int (*describe)(struct mta_queue *q, int fd, const char *id, struct message_facts *out, recipient_fn fn, void *arg);
+
 	/* Calls fn for each envelope recipient that is not done yet; bounded. Returns 0, what fn returned, or -errno. */
 	int (*recipients)(struct mta_queue *q, const char *id, recipient_fn fn, void *arg);
 
@@ -164,5 +170,8 @@ extern const struct mta mta_qmail, mta_postfix, mta_exim, mta_sendmail, mta_null
 /* All of them, ends with NULL. */
 extern const struct mta *const mta_all[];
 const struct mta *mta_by_name(const char *name);
+
+/* The queues of `only` (NULL: of every MTA), as discover() does. Returns how many; the caller closes each one's fd. */
+int mta_find_queues(const struct mta *only, const char *override, struct mta_queue *out, size_t max);
 
 #endif

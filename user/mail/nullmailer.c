@@ -286,6 +286,20 @@ static int facts(struct mta_queue *q, int fd, const char *id, uint32_t pid,
 	return 0;
 }
 
+static int describe(struct mta_queue *q, int fd, const char *id, struct message_facts *out,
+		    recipient_fn fn, void *arg)
+{
+	struct spool_window w;
+	off_t off = 0;
+	int r = facts(q, fd, id, 0, out);
+
+	if (r == 0 && fn) {
+		spool_window_init(&w, fd, ENVELOPE_READS);
+		read_envelope(&w, &off, NULL, fn, arg);
+	}
+	return r;
+}
+
 static int recipients(struct mta_queue *q, const char *id, recipient_fn fn, void *arg)
 {
 	struct spool_window w;
@@ -349,6 +363,7 @@ const struct mta mta_nullmailer = {
 	.list = list,
 	.open = open_message,
 	.facts = facts,
+	.describe = describe,
 	.recipients = recipients,
 	.howto = howto,
 };

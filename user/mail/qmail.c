@@ -457,6 +457,7 @@ struct envelope {
 	recipient_fn fn;
 	void *arg;
 	int64_t recipients, uid, pid;
+	bool stopped; /* fn wants no more */
 };
 
 /* 0, -errno (-ENOENT: no such file), or what fn returned. */
@@ -487,8 +488,12 @@ static int read_envelope(int at, const char *path, struct envelope *e)
 				e->facts->has_sender = true;
 			break;
 		case 'T':
-			if (e->fn)
+			if (e->fn && !e->stopped)
 				r = e->fn(e->arg, record + 1);
+			/* with facts, the count goes on */
+			e->stopped |= r != 0;
+			if (e->facts)
+				r = 0;
 			e->recipients++;
 			break;
 		case 'D':
@@ -561,14 +566,15 @@ static void facts_of_received(const struct received_lines *l, struct message_fac
 	}
 }
 
-static int facts(struct mta_queue *q, int fd, const char *id, uint32_t pid,
-		 struct message_facts *out)
+static int read_message(struct mta_queue *q, int fd, const char *id, uint32_t pid,
+			struct message_facts *out, recipient_fn fn, void *arg)
 {
 	char head[SPOOL_HEADERS_MAX];
 	struct received_lines lines = {0};
 	struct message_facts f;
 	struct message_facts sender;
-	struct envelope e = {.facts = &sender, .uid = COUNT_UNKNOWN, .pid = COUNT_UNKNOWN};
+	struct envelope e = {
+		.facts = &sender, .fn = fn, .arg = arg, .uid = COUNT_UNKNOWN, .pid = COUNT_UNKNOWN};
 	struct stat st;
 	ssize_t n;
 	int r;
@@ -606,6 +612,18 @@ static int facts(struct mta_queue *q, int fd, const char *id, uint32_t pid,
 	}
 	*out = f;
 	return 0;
+}
+
+static int facts(struct mta_queue *q, int fd, const char *id, uint32_t pid,
+		 struct message_facts *out)
+{
+	return read_message(q, fd, id, pid, out, NULL, NULL);
+}
+
+static int describe(struct mta_queue *q, int fd, const char *id, struct message_facts *out,
+		    recipient_fn fn, void *arg)
+{
+	return read_message(q, fd, id, 0, out, fn, arg);
 }
 
 static int recipients(struct mta_queue *q, const char *id, recipient_fn fn, void *arg)
@@ -671,6 +689,7 @@ const struct mta mta_qmail = {
 	.list = list,
 	.open = open_message,
 	.facts = facts,
+	.describe = describe,
 	.recipients = recipients,
 	.howto = howto,
 };
