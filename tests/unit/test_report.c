@@ -269,6 +269,33 @@ static void damaged(void **state)
 	report_free(r);
 }
 
+/* A line that no sink writes is skipped, even if it is an event; the next ones count. */
+static void too_long_line(void **state)
+{
+	struct json_context c = {.host = "web1"};
+	struct mail_event m = sample_mail(NULL);
+	struct summary_event e;
+	struct report *r;
+	char *line = NULL, *blanks = malloc(JSON_LINE_MAX);
+	size_t len = 0;
+
+	(void)state;
+	memset(blanks, ' ', JSON_LINE_MAX);
+	assert_int_equal(json_mail_line(&c, &m, &line, &len), 0);
+	append(blanks, JSON_LINE_MAX - len); /* just fits */
+	append(line, len);
+	append(blanks, JSON_LINE_MAX - len + 1);
+	append(line, len);
+	append(line, len);
+	free(line);
+	free(blanks);
+	assert_int_equal(report_read(path, &everything, &r), 0);
+	report_summary(r, &e);
+	assert_int_equal(e.messages, 2);
+	assert_true(has_note(&e, "1 of 3 lines"));
+	report_free(r);
+}
+
 /* A whole last line counts, line feed or not. */
 static void last_line_whole(void **state)
 {
@@ -334,6 +361,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(counted_again, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(filters, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(damaged, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(too_long_line, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(last_line_whole, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(gaps_are_losses, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(no_recording, set_up, tear_down),

@@ -183,7 +183,7 @@ static uint64_t time_at(json_t *object, const char *path)
 		}
 	}
 	sec = timegm(&tm);
-	if (strcmp(rest, "Z") || sec < 0 || (uint64_t)sec > UINT64_MAX / NS_PER_SEC - 1)
+	if (strcmp(rest, "Z") != 0 || sec < 0 || (uint64_t)sec > UINT64_MAX / NS_PER_SEC - 1)
 		return 0;
 	return (uint64_t)sec * NS_PER_SEC + ns;
 }

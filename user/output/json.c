@@ -91,17 +91,20 @@ static void json_free(struct sink *s)
 int json_sink_create(int fd, const char *host_name, const struct redactor *redactor,
 		     struct sink **ret)
 {
-	_free_ struct json_sink *j = calloc(1, sizeof(*j));
-	_free_ char *host = host_name ? strdup(host_name) : NULL;
+	struct json_sink *j = calloc(1, sizeof(*j));
 
-	if (!j || (host_name && !host))
+	if (!j)
 		return -ENOMEM;
+	j->host = host_name ? strdup(host_name) : NULL;
+	if (host_name && !j->host) {
+		free(j);
+		return -ENOMEM;
+	}
 	line_writer_init(&j->writer, fd);
 	if (redactor) {
 		j->redactor = *redactor;
 		j->redact = true;
 	}
-	j->host = take_ptr(host);
 	j->sink = (struct sink){
 		.started = json_summary,
 		.mail = json_mail,
@@ -110,7 +113,7 @@ int json_sink_create(int fd, const char *host_name, const struct redactor *redac
 		.tick = json_tick,
 		.free = json_free,
 	};
-	*ret = &take_ptr(j)->sink;
+	*ret = &j->sink;
 	return 0;
 }
 

@@ -25,7 +25,8 @@ const char *page_off(const struct page *p, enum paint paint)
 void page_cell(const struct page *p, const char *text, size_t columns, bool keep_end, bool pad)
 {
 	size_t len = strlen(text), most = 20 * columns + 64, size;
-	_free_ char *safe = NULL, *cell = NULL;
+	_free_ char *safe = NULL;
+	char *cell;
 
 	/* Each column takes a byte at least: what is far out of sight need not be escaped. */
 	if (len > most) {
@@ -33,10 +34,10 @@ void page_cell(const struct page *p, const char *text, size_t columns, bool keep
 		len = most;
 	}
 	size = 4 * len + 1;
-	safe = malloc(size);
-	cell = malloc(size + most);
-	if (!safe || !cell)
+	safe = malloc(size + size + most);
+	if (!safe)
 		return;
+	cell = safe + size;
 	text_for_terminal(safe, size, text, len);
 	text_fit(cell, size + most, safe, columns, keep_end, pad);
 	fputs(cell, p->out);
