@@ -198,6 +198,16 @@ static const struct line_case {
 	{"<22>Nov 21 18:55:23 srv postfix/smtpd[1]: C69A2A7E015: client=h[1.2.3.4], sasl_method=L, "
 	 "sasl_username=u",
 	 AUTH_MESSAGE, AUTH_POSTFIX, "u", "1.2.3.4", "C69A2A7E015", -1, 1},
+	/* as Postfix 3.7.11 wrote it to /dev/log: no host */
+	{"<22>Nov 21 18:55:23 postfix/smtpd[32574]: C69A2A7E015: client=localhost[127.0.0.1], "
+	 "sasl_method=LOGIN, "
+	 "sasl_username=vhostuser@postfix.example.test",
+	 AUTH_MESSAGE, AUTH_POSTFIX, "vhostuser@postfix.example.test", "127.0.0.1", "C69A2A7E015",
+	 -1, 1},
+	{"Nov 21 18:55:23 smtp_auth: SMTP user u@d : logged in from h [1.2.3.4]", AUTH_LOGIN,
+	 AUTH_PLESK, "u@d", "1.2.3.4", "", -1, 1},
+	{"Nov 21 18:55:23 2001:db8:: smtp_auth: SMTP user u@d : logged in from h [1.2.3.4]",
+	 AUTH_LOGIN, AUTH_PLESK, "u@d", "1.2.3.4", "", -1, 1},
 	{"<22>1 2026-11-21T18:55:23.5Z srv postfix/smtpd 17 - - C69A2A7E015: client=h[1.2.3.4], "
 	 "sasl_method=L, "
 	 "sasl_username=u",

@@ -136,7 +136,7 @@ static void relay_from_hosts(struct doctor *d, const char *path, const char *tex
 
 	while (copy && (line = doctor_line(&cursor))) {
 		struct networks n = {0};
-		_free_ char *value = NULL;
+		char *value = NULL;
 
 		line = doctor_trim(line);
 		if (strncmp(line, "hostlist", 8) != 0)
@@ -151,6 +151,7 @@ static void relay_from_hosts(struct doctor *d, const char *path, const char *tex
 		if (is_macro(line))
 			value = macro(text, line);
 		judge_list(&n, value ? value : line);
+		free(value);
 		say_networks(d, &n, path, "relay_from_hosts");
 	}
 }

@@ -37,9 +37,14 @@ static int quiet(enum libbpf_print_level level, const char *fmt, va_list args)
 static void version(struct doctor *d)
 {
 	struct utsname u;
-	unsigned major = 0, minor = 0;
+	unsigned long major = 0, minor = 0;
+	char *dot = NULL;
 
-	if (uname(&u) != 0 || sscanf(u.release, "%u.%u", &major, &minor) != 2) {
+	if (uname(&u) == 0) {
+		major = strtoul(u.release, &dot, 10);
+		minor = *dot == '.' ? strtoul(dot + 1, NULL, 10) : 0;
+	}
+	if (!major) {
 		doctor_say(d, DOCTOR_UNKNOWN, AREA, "version", NULL, NULL,
 			   "kernel version unknown");
 		return;

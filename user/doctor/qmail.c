@@ -120,12 +120,14 @@ static void judge_directory(void *arg, const char *path)
 static bool default_file(const struct doctor *d, const char *assign, const char *prefix, char *out,
 			 size_t size)
 {
-	_free_ char *copy = strdup(assign ? assign : ""), *passwd = NULL;
-	char *cursor = copy, *line, *home, key[300];
+	_free_ char *copy = NULL, *passwd = NULL;
+	char *cursor, *line, *home, key[300];
 	int n = snprintf(key, sizeof(key), "+%s-:", prefix);
 
-	if (!copy || n < 0 || (size_t)n >= sizeof(key))
+	if (n < 0 || (size_t)n >= sizeof(key))
 		return false;
+	copy = strdup(assign ? assign : "");
+	cursor = copy;
 	while ((line = doctor_line(&cursor))) {
 		char *pre, *dash;
 

@@ -91,7 +91,7 @@ static char *ini_value(char *line, const char *name)
 static bool ini_true(const char *value)
 {
 	return strcasecmp(value, "on") == 0 || strcasecmp(value, "yes") == 0 ||
-	       strcasecmp(value, "true") == 0 || atoi(value) != 0;
+	       strcasecmp(value, "true") == 0 || strtol(value, NULL, 10) != 0;
 }
 
 /* "/usr/sbin/sendmail -t -i": a script there stands between PHP and the mail server. */

@@ -423,7 +423,7 @@ static int by_weight(const void *a, const void *b)
 const struct auth_user *const *authcount_users(struct authcount *c, size_t *n)
 {
 	const struct auth_user **sorted =
-		reallocarray(c->sorted, c->n_users + 1, sizeof(*c->sorted));
+		reallocarray(c->sorted, c->n_users + 1, sizeof(struct auth_user *));
 
 	*n = 0;
 	if (!sorted)
@@ -431,7 +431,7 @@ const struct auth_user *const *authcount_users(struct authcount *c, size_t *n)
 	c->sorted = sorted;
 	for (size_t i = 0; i < c->n_users; i++)
 		sorted[i] = &c->users[i];
-	qsort(sorted, c->n_users, sizeof(*sorted), by_weight);
+	qsort(sorted, c->n_users, sizeof(struct auth_user *), by_weight);
 	*n = c->n_users;
 	return sorted;
 }
