@@ -13,6 +13,7 @@ import signal
 import subprocess
 import sys
 import time
+import zlib
 from concurrent.futures import ThreadPoolExecutor
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -70,8 +71,15 @@ def write(path, text, uid):
     os.utime(path, (time.time() - 3600,) * 2)  # opcache leaves files of the last seconds uncached
 
 
-def request(server, site, path):
-    connection = http.client.HTTPConnection("127.0.0.1", rows.SERVERS[server], timeout=HANG)
+def client(token):
+    """The address that a message's request comes from: all of 127/8 is ours."""
+    n = zlib.crc32(token.encode())
+    return f"127.{n >> 16 & 127 | 1}.{n >> 8 & 255}.{n & 127 | 1}"
+
+
+def request(server, site, path, source="127.0.0.1"):
+    connection = http.client.HTTPConnection("127.0.0.1", rows.SERVERS[server], timeout=HANG,
+                                            source_address=(source, 0))
     connection.request("GET", path, headers={"Host": DOMAINS[site - 1]})
     answer = connection.getresponse()
     body = answer.read().decode(errors="replace")
@@ -109,6 +117,7 @@ class Stage:
             fields.update({"file.path": None, "spamtrace.culprit.file": None})
         if case.run.kind == "http":
             fields["url.domain"] = DOMAINS[site - 1]
+            fields["client.ip"] = client(token)
         if case.expect == "queued":
             fields["email.subject"] = f"[{token}] {'note' if case.run.kind == 'shell' else 'offer'}"
         args = [rows.SENDMAIL, "-bp"] if case.expect == "nothing" else None
@@ -129,7 +138,8 @@ class Stage:
     def send(self, case, site, token):
         run = case.run
         if run.kind == "http":
-            answer = request(run.server, site, f"/{case.id}.php?way={case.way}&t={token.replace('#', '%23')}")
+            answer = request(run.server, site, f"/{case.id}.php?way={case.way}&t={token.replace('#', '%23')}",
+                             client(token))
             if run.state == "warm" and answer["hits"] < 1 and run.server != "fcgid":
                 raise RuntimeError(f"the opcache was not warm: {answer}")
             if run.state == "cold" and answer["hits"] > 0:
@@ -140,8 +150,8 @@ class Stage:
             argv = ["php", f"{docroot(site)}/{case.id}.php", case.way, token]
         else:
             text = f"/tmp/{token}.eml"
-            write(text, f"To: x@elsewhere.test\nSubject: [{token}] note\nX-Truth: {token};\n\nhello\n",
-                  user.pw_uid)
+            to = "" if case.expect == "attempted" else "To: x@elsewhere.test\n"
+            write(text, f"{to}Subject: [{token}] note\nX-Truth: {token};\n\nhello\n", user.pw_uid)
             argv = ["bash", "-c", run.command.format(t=token, text=text)]
         subprocess.run(argv, check=True, cwd=user.pw_dir, user=user.pw_uid, group=user.pw_gid,
                        extra_groups=[], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,

@@ -7,7 +7,7 @@ import re
 
 TRUTH = re.compile(rb"X-Truth: ([A-Za-z0-9._#-]+);")
 
-# MTA: (files of the queue, the id in the file's name, ids in the log)
+# MTA: (files of the queue, the id in the file's name, ids in the log or None when it has none)
 MTAS = {
     "postfix": (["/var/spool/postfix/incoming/*", "/var/spool/postfix/active/*",
                  "/var/spool/postfix/deferred/*/*", "/var/spool/postfix/hold/*"],
@@ -16,7 +16,7 @@ MTAS = {
              r"^(.*)-H$", rb" ([0-9A-Za-z]{6}-[0-9A-Za-z]+-[0-9A-Za-z]+) <="),
     "sendmail": (["/var/spool/mqueue/qf*"], r"^qf(.*)$",
                  rb"sendmail(?:-mta)?\[\d+\]: ([0-9A-Za-z]+): from="),
-    "nullmailer": (["/var/spool/nullmailer/queue/*"], r"^(.*)$", rb"file: (\S+)"),
+    "nullmailer": (["/var/spool/nullmailer/queue/*"], r"^(.*)$", None),
     "qmail": (["/var/qmail/queue/mess/*/*"], r"^(\d+)$", rb"info msg (\d+):"),
 }
 
@@ -41,6 +41,9 @@ def queue(mta):
 
 
 def log_ids(mta, log):
+    """None when this MTA logs no injections: its queue alone then knows the ids."""
+    if MTAS[mta][2] is None:
+        return None
     with open(log, "rb") as f:
         return {i.decode() for i in re.findall(MTAS[mta][2], f.read())}
 

@@ -62,7 +62,7 @@ switch ($way) {
         break;
     case 'refused':
         $p = popen("$sendmail -i -f $t@truth.test 2>/dev/null", 'w'); // way:refused
-        fwrite($p, $text);
+        fwrite($p, str_replace("To: $rcpt\n", '', $text));
         pclose($p);
         break;
     case 'killed':
