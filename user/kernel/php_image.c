@@ -118,37 +118,42 @@ static bool parse_version(const char *s, struct php_image *out)
 	return true;
 }
 
-/* Searches one section in pieces that overlap, so that a large one costs no memory. */
+/*
+ * Searches one section in pieces, so that a large one costs no memory. Pieces overlap: what stands
+ * too near the end of one to be read whole stands in the next.
+ */
 static bool find_version(const struct reading *r, struct php_image *out)
 {
-	const GElf_Shdr *sh = &r->rodata;
 	enum {
 		MARK = sizeof(version_mark) - 1,
 		TAIL = MARK + sizeof(out->version),
 		PIECE = 64 * 1024
 	};
+	const GElf_Shdr *sh = &r->rodata;
 	_free_ char *piece = malloc(PIECE + 1);
+	uint64_t at = 0;
+	bool last = false;
 
 	if (!piece || !section_within(sh, r->file_size, MAX_RODATA_BYTES))
 		return false;
-	for (uint64_t at = 0; at < sh->sh_size;) {
+	while (!last) {
 		size_t want = sh->sh_size - at < PIECE ? (size_t)(sh->sh_size - at) : PIECE;
 		ssize_t n = pread(r->fd, piece, want, (off_t)(sh->sh_offset + at));
 		const char *p = piece;
 
-		if (n <= MARK)
+		if (n <= TAIL)
+			last = true;
+		if (n <= 0)
 			return false;
+		last |= at + (uint64_t)n >= sh->sh_size;
 		piece[n] = '\0';
-		while ((p = memmem(p, (size_t)(piece + n - p), version_mark, MARK))) {
+		while ((p = memmem(p, (size_t)(piece + n - p), version_mark, MARK)) &&
+		       (last || piece + n - p >= TAIL)) {
 			p += MARK;
 			if (parse_version(p, out))
 				return true;
 		}
-		if ((size_t)n <= TAIL)
-			return false;
-		at += (size_t)n - TAIL;
-		if (at + TAIL >= sh->sh_size)
-			return false;
+		at += (uint64_t)(n - TAIL + 1);
 	}
 	return false;
 }

@@ -1,0 +1,417 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* Engines made to measure, and what hostile files do to their reader. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <elf.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "kernel/php_find.h"
+#include "kernel/php_image.h"
+
+#define BASE_SYMBOLS "executor_globals:0x2000:1800 sapi_globals:0x3000:552 sapi_module:0x4000:280 "
+
+struct recipe {
+	const char *version; /* behind the mark; NULL: no mark */
+	const char *symbols; /* "name:value:size " */
+	bool interp, no_text, undefined;
+	uint16_t machine;
+};
+
+struct elf {
+	unsigned char bytes[16384];
+	size_t size;
+};
+
+static size_t append(struct elf *e, const void *data, size_t size)
+{
+	size_t at = (e->size + 7) & ~(size_t)7;
+
+	assert_true(at + size <= sizeof(e->bytes));
+	memcpy(e->bytes + at, data, size);
+	e->size = at + size;
+	return at;
+}
+
+static size_t parse_symbols(const struct recipe *r, Elf64_Sym *symbols, char *names,
+			    size_t *names_size)
+{
+	size_t count = 1;
+	char name[64];
+	unsigned long value, size;
+	int used;
+
+	memset(&symbols[0], 0, sizeof(symbols[0]));
+	names[0] = '\0';
+	*names_size = 1;
+	for (const char *p = r->symbols;
+	     p && sscanf(p, "%63[^:]:%lx:%lu %n", name, &value, &size, &used) == 3; p += used) {
+		symbols[count++] = (Elf64_Sym){.st_name = (uint32_t)*names_size,
+					       .st_info = ELF64_ST_INFO(STB_GLOBAL, STT_OBJECT),
+					       .st_shndx = r->undefined ? SHN_UNDEF : 4,
+					       .st_value = value,
+					       .st_size = size};
+		strcpy(names + *names_size, name);
+		*names_size += strlen(name) + 1;
+	}
+	return count;
+}
+
+static void make(struct elf *e, const struct recipe *r)
+{
+	static const char section_names[] = "\0.dynsym\0.dynstr\0.rodata\0.note\0.shstrtab";
+	Elf64_Ehdr eh = {.e_ident = {ELFMAG0, ELFMAG1, ELFMAG2, ELFMAG3, ELFCLASS64, ELFDATA2LSB,
+				     EV_CURRENT},
+			 .e_type = ET_DYN,
+			 .e_machine = r->machine ? r->machine : EM_X86_64,
+			 .e_version = EV_CURRENT,
+			 .e_ehsize = sizeof(Elf64_Ehdr),
+			 .e_phentsize = sizeof(Elf64_Phdr),
+			 .e_shentsize = sizeof(Elf64_Shdr),
+			 .e_phoff = sizeof(Elf64_Ehdr),
+			 .e_phnum = 3,
+			 .e_shnum = 6,
+			 .e_shstrndx = 5};
+	Elf64_Phdr ph[3] = {
+		{.p_type = PT_LOAD, .p_flags = PF_R, .p_offset = 0, .p_vaddr = 0},
+		{.p_type = r->no_text ? PT_NULL : PT_LOAD,
+		 .p_flags = PF_R | PF_X,
+		 .p_offset = 0x1000,
+		 .p_vaddr = 0x5000},
+		{.p_type = r->interp ? PT_INTERP : PT_NULL},
+	};
+	static const struct {
+		Elf64_Nhdr header;
+		char name[4];
+		unsigned char id[4];
+	} note = {{4, 4, NT_GNU_BUILD_ID}, "GNU", {0xde, 0xad, 0xbe, 0xef}};
+	Elf64_Shdr sh[6] = {{0}};
+	Elf64_Sym symbols[16];
+	char names[512], rodata[512] = "padding";
+	size_t names_size, count = parse_symbols(r, symbols, names, &names_size);
+
+	memset(e, 0, sizeof(*e));
+	append(e, &eh, sizeof(eh));
+	append(e, ph, sizeof(ph));
+	if (r->version)
+		snprintf(rodata + 100, sizeof(rodata) - 100, "X-Powered-By: PHP/%s", r->version);
+	sh[1] = (Elf64_Shdr){.sh_name = 1,
+			     .sh_type = SHT_DYNSYM,
+			     .sh_link = 2,
+			     .sh_entsize = sizeof(Elf64_Sym),
+			     .sh_size = count * sizeof(Elf64_Sym),
+			     .sh_offset = append(e, symbols, count * sizeof(Elf64_Sym))};
+	sh[2] = (Elf64_Shdr){.sh_name = 9,
+			     .sh_type = SHT_STRTAB,
+			     .sh_size = names_size,
+			     .sh_offset = append(e, names, names_size)};
+	sh[3] = (Elf64_Shdr){.sh_name = 17,
+			     .sh_type = SHT_PROGBITS,
+			     .sh_size = sizeof(rodata),
+			     .sh_offset = append(e, rodata, sizeof(rodata))};
+	sh[4] = (Elf64_Shdr){.sh_name = 25,
+			     .sh_type = SHT_NOTE,
+			     .sh_size = sizeof(note),
+			     .sh_addralign = 4,
+			     .sh_offset = append(e, &note, sizeof(note))};
+	sh[5] = (Elf64_Shdr){.sh_name = 31,
+			     .sh_type = SHT_STRTAB,
+			     .sh_size = sizeof(section_names),
+			     .sh_offset = append(e, section_names, sizeof(section_names))};
+	eh.e_shoff = append(e, sh, sizeof(sh));
+	memcpy(e->bytes, &eh, sizeof(eh));
+}
+
+static int file_of(const void *data, size_t size)
+{
+	int fd = memfd_create("elf", MFD_CLOEXEC);
+
+	assert_true(fd >= 0);
+	assert_int_equal(write(fd, data, size), size);
+	return fd;
+}
+
+static int open_recipe(const struct recipe *r, struct php_image *out)
+{
+	struct elf e;
+	_close_ int fd = -1;
+
+	make(&e, r);
+	fd = file_of(e.bytes, e.size);
+	return php_image_open(fd, out);
+}
+
+static void test_usable(void **state)
+{
+	struct recipe r = {.version = "8.2.36", .symbols = BASE_SYMBOLS, .interp = true};
+	struct php_image image;
+
+	(void)state;
+	assert_int_equal(open_recipe(&r, &image), 0);
+	assert_string_equal(image.reason, "");
+	assert_int_equal(image.st.usable, 1);
+	assert_int_equal(image.st.version, 80236);
+	assert_string_equal(image.version, "8.2.36");
+	assert_string_equal(image.build_id, "deadbeef");
+	assert_false(image.module);
+	assert_int_equal(image.st.executor_globals, 0x2000);
+	assert_int_equal(image.st.sapi_globals, 0x3000);
+	assert_int_equal(image.st.sapi_module, 0x4000);
+	assert_int_equal(image.st.text_vaddr, 0x5000);
+	assert_int_equal(image.map_vaddr, 0);
+	assert_int_equal(image.st.layout.fn_filename, 152);
+	assert_ptr_equal(image.row, php_layout_find(80200));
+	r.interp = false;
+	assert_int_equal(open_recipe(&r, &image), 0);
+	assert_true(image.module);
+}
+
+static void test_refused(void **state)
+{
+	static const struct {
+		struct recipe recipe;
+		uint32_t version;
+		const char *reason; /* part of it */
+	} cases[] = {
+		{{.version = "8.7.1", .symbols = BASE_SYMBOLS},
+		 80701,
+		 "no layout is known for PHP 8.7"},
+		{{.version = "5.6.40-0+deb8u12", .symbols = BASE_SYMBOLS}, 50640, "PHP 5.6"},
+		{{.version = "7.2.24-0ubuntu0.18.04.17", .symbols = BASE_SYMBOLS},
+		 70224,
+		 "executor_globals has 1800 bytes"},
+		{{.version = NULL, .symbols = BASE_SYMBOLS}, 0, "version was not found"},
+		{{.version = "latest", .symbols = BASE_SYMBOLS}, 0, "version was not found"},
+		{{.version = "8.2.36", .symbols = ""}, 80236, "executor_globals is missing"},
+		{{.version = "8.2.36", .symbols = BASE_SYMBOLS, .undefined = true},
+		 80236,
+		 "executor_globals is missing"},
+		{{.version = "8.2.36",
+		  .symbols = "executor_globals:0x2000:1800 sapi_module:0x4000:280 "},
+		 80236,
+		 "sapi_globals is missing"},
+		{{.version = "8.2.36",
+		  .symbols = "executor_globals:0x2000:1800 sapi_globals:0x3000:552 "},
+		 80236,
+		 "sapi_module is missing"},
+		{{.version = "8.2.36",
+		  .symbols = "executor_globals:0x2000:1816 sapi_globals:0x3000:552 "
+			     "sapi_module:0x4000:280 "},
+		 80236,
+		 "has 1816 bytes"},
+		{{.version = "8.2.36",
+		  .symbols = "executor_globals:0x2000:1800 sapi_globals:0x3000:560 "
+			     "sapi_module:0x4000:280 "},
+		 80236,
+		 "sapi_globals has 560 bytes"},
+		{{.version = "8.2.36",
+		  .symbols = "executor_globals_offset:0x2000:8 sapi_globals_offset:0x3000:8 "
+			     "tsrm_get_ls_cache:0x1000:20 sapi_module:0x4000:280 "},
+		 80236,
+		 "ZTS"},
+		{{.version = "8.2.36", .symbols = BASE_SYMBOLS, .machine = EM_AARCH64},
+		 80236,
+		 "another machine"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < array_size(cases); i++) {
+		struct php_image image;
+
+		assert_int_equal(open_recipe(&cases[i].recipe, &image), 0);
+		assert_int_equal(image.st.usable, 0);
+		assert_int_equal(image.st.version, cases[i].version);
+		if (!strstr(image.reason, cases[i].reason))
+			fail_msg("case %zu: '%s' does not say '%s'", i, image.reason,
+				 cases[i].reason);
+	}
+}
+
+static void test_no_engine(void **state)
+{
+	struct recipe plain = {.version = NULL, .symbols = "main:0x10:4 "};
+	struct recipe no_text = {.version = "8.2.36", .symbols = BASE_SYMBOLS, .no_text = true};
+	struct php_image image = {.reason = "untouched"};
+	_close_ int text = file_of("#!/bin/sh\nexit 0 # a script is no engine, however long it may "
+				   "be, and so is no ELF\n",
+				   80);
+	_close_ int empty = file_of("", 0);
+
+	(void)state;
+	assert_int_equal(open_recipe(&plain, &image), -ENOEXEC);
+	assert_int_equal(open_recipe(&no_text, &image), -ENOEXEC);
+	assert_int_equal(php_image_open(text, &image), -ENOEXEC);
+	assert_int_equal(php_image_open(empty, &image), -ENOEXEC);
+	assert_int_equal(php_image_open_path("/dev/null", &image), -ENOEXEC);
+	assert_int_equal(php_image_open_path("/nonexistent", &image), -ENOENT);
+	assert_string_equal(image.reason, "untouched");
+}
+
+/* A program that holds the version only as a string (a scanner, a proxy) is not taken for an
+ * engine. */
+static void test_exporting(void **state)
+{
+	struct recipe r = {.version = "8.2.36", .symbols = "main:0x10:4 "};
+	struct php_image image;
+	struct elf e;
+	_close_ int fd = -1;
+
+	(void)state;
+	make(&e, &r);
+	fd = file_of(e.bytes, e.size);
+	assert_int_equal(php_image_open_exporting(fd, &image), -ENOEXEC);
+	assert_int_equal(php_image_open(fd, &image), 0);
+	assert_int_equal(image.st.usable, 0);
+}
+
+/* The mark at every offset around the pieces in which .rodata is read. */
+static void test_version_across_pieces(void **state)
+{
+	enum { PIECE = 64 * 1024 };
+	struct recipe r = {.version = NULL, .symbols = BASE_SYMBOLS};
+	const char mark[] = "X-Powered-By: PHP/8.2.36";
+	struct elf e;
+	Elf64_Ehdr eh;
+	Elf64_Shdr sh;
+
+	(void)state;
+	make(&e, &r);
+	memcpy(&eh, e.bytes, sizeof(eh));
+	for (size_t shift = PIECE - 60; shift < PIECE + 30; shift++) {
+		struct php_image image;
+		_close_ int fd = -1;
+
+		memcpy(&sh, e.bytes + eh.e_shoff + 3 * sizeof(sh), sizeof(sh));
+		sh.sh_offset = 1 << 20;
+		sh.sh_size = 3 * PIECE;
+		fd = file_of(e.bytes, e.size);
+		assert_int_equal(pwrite(fd, &sh, sizeof(sh), (off_t)(eh.e_shoff + 3 * sizeof(sh))),
+				 sizeof(sh));
+		assert_int_equal(ftruncate(fd, (1 << 20) + 3 * PIECE), 0);
+		assert_int_equal(pwrite(fd, mark, sizeof(mark), (off_t)((1 << 20) + shift)),
+				 sizeof(mark));
+		assert_int_equal(php_image_open(fd, &image), 0);
+		assert_string_equal(image.version, "8.2.36");
+		assert_int_equal(image.st.usable, 1);
+	}
+}
+
+/* Every truncation, and many damaged bytes: any answer is fine, a crash is not (run it under ASan
+ * too). */
+static void test_hostile(void **state)
+{
+	struct recipe r = {.version = "8.2.36", .symbols = BASE_SYMBOLS, .interp = true};
+	struct elf good, bad;
+	struct php_image image;
+	uint64_t seed = 42;
+	unsigned usable = 0;
+
+	(void)state;
+	make(&good, &r);
+	for (size_t size = 0; size < good.size; size += 3) {
+		_close_ int fd = file_of(good.bytes, size);
+
+		if (!php_image_open(fd, &image))
+			usable += image.st.usable;
+	}
+	assert_int_equal(usable, 0);
+	for (unsigned round = 0; round < 4000; round++) {
+		_close_ int fd = -1;
+
+		bad = good;
+		for (unsigned n = 0; n < 1 + round % 4; n++) {
+			seed = seed * 6364136223846793005ULL + 1442695040888963407ULL;
+			bad.bytes[(seed >> 20) % bad.size] = (unsigned char)(seed >> 50);
+		}
+		fd = file_of(bad.bytes, bad.size);
+		php_image_open(fd, &image);
+	}
+}
+
+static void test_huge_sizes(void **state)
+{
+	struct recipe r = {.version = "8.2.36", .symbols = BASE_SYMBOLS};
+	struct php_image image;
+	struct elf e;
+	Elf64_Ehdr eh;
+
+	(void)state;
+	for (size_t section = 1; section < 6; section++) {
+		for (int what = 0; what < 3; what++) {
+			_close_ int fd = -1;
+			Elf64_Shdr *sh;
+
+			make(&e, &r);
+			memcpy(&eh, e.bytes, sizeof(eh));
+			sh = (Elf64_Shdr *)(void *)(e.bytes + eh.e_shoff + section * sizeof(*sh));
+			if (what == 0)
+				sh->sh_size = UINT64_MAX - 8;
+			else if (what == 1)
+				sh->sh_offset = UINT64_MAX - 8;
+			else
+				sh->sh_link = UINT32_MAX;
+			fd = file_of(e.bytes, e.size);
+			php_image_open(fd, &image);
+		}
+	}
+}
+
+/* A file is read once; what is no engine, or gone, is said to be that. */
+static void test_finder(void **state)
+{
+	__attribute__((cleanup(php_finder_freep))) struct php_finder *f =
+		php_finder_new(NULL, NULL);
+	struct recipe r = {.version = "8.2.36", .symbols = BASE_SYMBOLS};
+	const struct php_engine *one, *two;
+	struct php_process process;
+	struct elf e;
+	char path[64];
+	_close_ int fd = -1;
+	pid_t child;
+
+	(void)state;
+	assert_non_null(f);
+	make(&e, &r);
+	fd = file_of(e.bytes, e.size);
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	assert_int_equal(php_finder_path(f, path, &one), 0);
+	assert_int_equal(php_finder_path(f, path, &two), 0);
+	assert_ptr_equal(one, two);
+	assert_int_equal(php_finder_count(f), 1);
+	assert_ptr_equal(php_finder_engine(f, 0), one);
+	assert_null(php_finder_engine(f, 1));
+	assert_int_equal(php_finder_path(f, "/bin/sh", &two), -ENOENT);
+	assert_int_equal(php_finder_path(f, "/nonexistent", &two), -ENOENT);
+	child = fork();
+	assert_true(child >= 0);
+	if (child == 0)
+		_exit(0);
+	assert_int_equal(waitpid(child, NULL, 0), child);
+	assert_int_equal(php_finder_process(f, child, false, &process), -ENOENT);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_usable),
+		cmocka_unit_test(test_refused),
+		cmocka_unit_test(test_no_engine),
+		cmocka_unit_test(test_exporting),
+		cmocka_unit_test(test_version_across_pieces),
+		cmocka_unit_test(test_hostile),
+		cmocka_unit_test(test_huge_sizes),
+		cmocka_unit_test(test_finder),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
