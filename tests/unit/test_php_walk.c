@@ -199,7 +199,7 @@ static void test_fpm(void **state)
 	fcgi_set(w, request, "REQUEST_METHOD", "POST");
 	fcgi_set(w, request, "REQUEST_URI", "/x?y=1");
 	/* a client's header with the same hash and length, in front of it in the chain */
-	fcgi_set(w, request, "XEQZEST_URI", "/forged");
+	fcgi_set(w, request, "XEQUXST_URI", "/forged");
 	include_first(w, "/var/www/a/prepend.php");
 	call(w, ST_FRAME_USER, NULL, NULL, "/var/www/a/index.php", 3);
 	call(w, ST_FRAME_EVAL, NULL, NULL, "/var/www/a/index.php(3) : eval()'d code", 1);
