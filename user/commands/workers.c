@@ -14,6 +14,7 @@
 #include "base/log.h"
 #include "commands/commands.h"
 #include "output/page.h"
+#include "web/servers.h"
 
 #define EXIT_USAGE 64
 
@@ -163,11 +164,14 @@ static int show(const struct options *o, const struct workers *w)
 }
 
 static int look_and_show(const struct options *o, struct php_finder *finder,
-			 const struct vhost_table *vhosts)
+			 struct servers *servers)
 {
+	__attribute__((cleanup(vhost_table_freep))) struct vhost_table *vhosts = NULL;
 	struct workers before = {0}, now;
-	int err = workers_read(finder, vhosts, NULL, &before);
+	int err = servers_read(servers, &vhosts);
 
+	if (!err)
+		err = workers_read(finder, vhosts, NULL, &before);
 	if (!err)
 		wait_seconds((double)FIRST_LOOK_NS / 1e9);
 	for (long n = 0; !err; n++) {
@@ -182,6 +186,11 @@ static int look_and_show(const struct options *o, struct php_finder *finder,
 		wait_seconds(o->interval);
 		if (interrupted)
 			break;
+		if (servers_changed(servers)) {
+			vhost_table_free(vhosts);
+			vhosts = NULL;
+			err = servers_read(servers, &vhosts);
+		}
 	}
 	workers_free(&before);
 	return err;
@@ -192,19 +201,21 @@ int command_workers(int argc, char **argv)
 	struct options o = {0};
 	struct sigaction action = {.sa_handler = on_signal};
 	__attribute__((cleanup(php_finder_freep))) struct php_finder *finder = NULL;
+	__attribute__((cleanup(servers_freep))) struct servers *servers = NULL;
 	int err;
 
 	argp_err_exit_status = EXIT_USAGE;
 	if (argp_parse(&parser, argc, argv, 0, NULL, &o))
 		return EXIT_USAGE;
 	finder = php_finder_new(NULL, NULL);
-	if (!finder) {
+	servers = servers_new("/proc");
+	if (!finder || !servers) {
 		log_err(ENOMEM, "workers");
 		return 1;
 	}
 	sigaction(SIGINT, &action, NULL);
 	sigaction(SIGTERM, &action, NULL);
-	err = look_and_show(&o, finder, NULL);
+	err = look_and_show(&o, finder, servers);
 	if (err && err != -EIO) /* a reader that went away wants no message */
 		log_err(err, "the workers could not be read");
 	return err ? 1 : 0;

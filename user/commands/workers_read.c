@@ -211,8 +211,9 @@ static void read_vhost(const struct look *l, struct worker *w)
 		.host_header = r->host,
 		.server_name_from_memory = r->server_name,
 	};
-	char path[64];
+	char path[64], root[512];
 	struct stat st;
+	ssize_t n;
 
 	/* A script at a command line is not a site's because it is in one's directory. */
 	if (r->sapi == ST_SAPI_CLI)
@@ -220,6 +221,10 @@ static void read_vhost(const struct look *l, struct worker *w)
 	snprintf(path, sizeof(path), "/proc/%d/ns/mnt", (int)w->pid);
 	if (!stat(path, &st))
 		q.mntns = (uint32_t)st.st_ino;
+	snprintf(path, sizeof(path), "/proc/%d/root", (int)w->pid);
+	n = readlink(path, root, sizeof(root) - 1);
+	root[n > 0 ? n : 0] = '\0';
+	q.chroot = n > 1 ? root : NULL;
 	if (vhost_resolve(l->vhosts, &q, &w->vhost))
 		w->vhost.name[0] = '\0';
 }

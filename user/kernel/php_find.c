@@ -367,7 +367,8 @@ int php_finder_scan_processes(struct php_finder *f,
 		err = php_finder_process(f, (pid_t)atoi(entry->d_name), false, &p);
 		if (err == -ENOMEM)
 			return err;
-		if (err == -EACCES || err == -EPERM)
+		/* init is no worker, and may be out of reach even for root */
+		if ((err == -EACCES || err == -EPERM) && strcmp(entry->d_name, "1") != 0)
 			refused++;
 		else if (!err && each && (err = each(&p, ctx)))
 			return err;
