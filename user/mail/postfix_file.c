@@ -128,6 +128,9 @@ static void attribute(struct reader *r, struct message_facts *f)
 		f->from_network = true;
 	if (!*value || strcmp(value, "unknown") == 0)
 		return;
+	/* smtpd.c writes both: of the client itself, and of whom XCLIENT or a proxy says it is */
+	if (strcmp(text, "client_port") == 0 && strspn(value, "0123456789") == strlen(value) && strlen(value) < 6)
+		f->client_port = (uint16_t)strtoul(value, NULL, 10);
 	for (size_t i = 0; i < array_size(known); i++)
 		if (strcmp(text, known[i].name) == 0)
 			text_copy((char *)f + known[i].at, known[i].size, value);
@@ -310,11 +313,25 @@ int postfix_file_facts(int fd, struct message_facts *out)
 	return 0;
 }
 
+/* Over the message to where the size record says that the extracted records begin, if they do. */
+static void skip_message(struct reader *r, off_t message_end)
+{
+	off_t here = r->off;
+
+	r->off = message_end;
+	if (message_end < here || next_record(r) != 1 || r->type != REC_EXTRACTED)
+		r->off = here;
+	else
+		r->off = message_end;
+	r->type = REC_MESSAGE;
+}
+
 int postfix_file_recipients(int fd, recipient_fn fn, void *arg)
 {
 	char address[1024];
 	struct reader r;
 	bool in_message = false;
+	long long size = 0, start = 0;
 	int more, err;
 
 	reader_init(&r, fd, RECIPIENTS_READS);
@@ -323,6 +340,14 @@ int postfix_file_recipients(int fd, recipient_fn fn, void *arg)
 			err = jump(&r);
 		} else if (r.type == REC_MESSAGE || r.type == REC_EXTRACTED) {
 			in_message = r.type == REC_MESSAGE;
+			if (in_message && size > 0)
+				skip_message(&r, (off_t)(start + size));
+			err = 0;
+		} else if (r.type == REC_SIZE) {
+			record_text(&r, address, sizeof(address));
+			if (sscanf(address, "%lld %lld", &size, &start) != 2 || size < 0 ||
+			    start < 0 || size > INT32_MAX || start > INT32_MAX)
+				size = 0;
 			err = 0;
 		} else if (r.type == REC_RECIPIENT && !in_message) {
 			record_text(&r, address, sizeof(address));
