@@ -59,11 +59,11 @@ static int open_pid_file(unsigned long *id)
 static void received_line(struct buf *line, uid_t uid)
 {
 	buf_fmt(line, "Received: (qmail %d ", getpid());
-	if (uid == uid_of("alias"))
+	if (uid == UID_ALIAS)
 		buf_str(line, "invoked by alias");
-	else if (uid == uid_of("qmaild"))
+	else if (uid == UID_QMAILD)
 		buf_str(line, "invoked from network");
-	else if (uid == uid_of("qmails"))
+	else if (uid == UID_QMAILS)
 		buf_str(line, "invoked for bounce");
 	else
 		buf_fmt(line, "invoked by uid %u", uid);

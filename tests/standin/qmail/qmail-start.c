@@ -24,7 +24,6 @@ static void append(const char *path, const char *text)
 	close(fd);
 }
 
-/* Numbers of notqmail's installation that the facts were measured on. */
 static void make_users(void)
 {
 	static const struct {
@@ -32,10 +31,13 @@ static void make_users(void)
 		int uid, gid;
 		const char *home;
 	} users[] = {
-		{"alias", 1001, 1001, "/var/qmail/alias"}, {"qmaild", 1002, 1001, QMAIL_HOME},
-		{"qmaill", 1003, 1001, QMAIL_HOME},        {"qmailp", 1004, 1001, QMAIL_HOME},
-		{"qmailq", 1005, 1002, QMAIL_HOME},        {"qmailr", 1006, 1002, QMAIL_HOME},
-		{"qmails", 1007, 1002, QMAIL_HOME},
+		{"alias", UID_ALIAS, GID_NOFILES, "/var/qmail/alias"},
+		{"qmaild", UID_QMAILD, GID_NOFILES, QMAIL_HOME},
+		{"qmaill", UID_QMAILL, GID_NOFILES, QMAIL_HOME},
+		{"qmailp", UID_QMAILP, GID_NOFILES, QMAIL_HOME},
+		{"qmailq", UID_QMAILQ, GID_QMAIL, QMAIL_HOME},
+		{"qmailr", UID_QMAILR, GID_QMAIL, QMAIL_HOME},
+		{"qmails", UID_QMAILS, GID_QMAIL, QMAIL_HOME},
 	};
 	char line[256];
 	size_t i;

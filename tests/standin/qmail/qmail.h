@@ -15,7 +15,23 @@
 
 #define QMAIL_HOME  "/var/qmail"
 #define QMAIL_SPLIT 23 /* conf-split */
-#define MAIL_LOG    "/var/log/maillog"
+/*
+ * Users of the installation that was measured. qmail-queue has them compiled in, as qmail's has:
+ * it reads no passwd.
+ */
+enum {
+	UID_ALIAS = 1001,
+	UID_QMAILD,
+	UID_QMAILL,
+	UID_QMAILP,
+	UID_QMAILQ,
+	UID_QMAILR,
+	UID_QMAILS,
+	GID_NOFILES = 1001,
+	GID_QMAIL,
+};
+
+#define MAIL_LOG "/var/log/maillog"
 
 /* Exit codes of qmail's programs. */
 #define EXIT_HARD 100
