@@ -126,13 +126,17 @@ static __always_inline void remember_script(struct task_struct *task, const stru
 {
 	struct script_state *old = bpf_map_lookup_elem(&scripts, self), *s;
 	__u64 start = BPF_CORE_READ(task, mm, arg_start), end = BPF_CORE_READ(task, mm, arg_end);
-	__u32 zero = 0, n = end - start < SCRIPT_ARGS ? (__u32)(end - start) : SCRIPT_ARGS - 1;
+	__u64 n = end - start < SCRIPT_ARGS ? end - start : SCRIPT_ARGS - 1;
+	__u32 zero = 0;
 
-	n &= 255;
-	if (n >= SCRIPT_ARGS || !n)
+	/* In two steps: clang makes one comparison of (n - 1) out of both, which tells the verifier nothing about n. */
+	if (!n)
+		return;
+	barrier_var(n);
+	if (n >= SCRIPT_ARGS)
 		return;
 	if (old) {
-		if (bpf_probe_read_user(old->inner, n, (const void *)start) == 0)
+		if (bpf_probe_read_user(old->inner, (__u32)n, (const void *)start) == 0)
 			old->inner_len = (__u16)n;
 		return;
 	}
@@ -140,7 +144,7 @@ static __always_inline void remember_script(struct task_struct *task, const stru
 	if (!s)
 		return;
 	__builtin_memset(s, 0, sizeof(*s));
-	if (bpf_probe_read_user(s->outer, n, (const void *)start)) {
+	if (bpf_probe_read_user(s->outer, (__u32)n, (const void *)start)) {
 		count_lost(ST_LOST_READ);
 		return;
 	}
