@@ -12,6 +12,8 @@ static const struct {
 } commands[] = {
 	{"trace", command_trace, "trace which script, uid, vhost and client put each message into the queue"},
 	{"workers", command_workers, "what every PHP worker is doing now"},
+	{"queue", command_queue, "what is in the queue now, by origin, sender, recipient domain and age"},
+	{"message", command_message, "one queued message explained, and what to do about it"},
 	{"auth", command_auth, "SMTP AUTH users by messages, from the mail log"},
 	{"doctor", command_doctor, "can this host be traced, and is it open to abuse"},
 	{"report", command_report, "the postmortem of a recording"},

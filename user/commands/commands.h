@@ -12,5 +12,7 @@ int command_auth(int argc, char **argv);
 int command_report(int argc, char **argv);
 int command_doctor(int argc, char **argv);
 int command_workers(int argc, char **argv);
+int command_queue(int argc, char **argv);
+int command_message(int argc, char **argv);
 
 #endif

@@ -29,7 +29,9 @@ enum {
 	KEY_DOMAIN,
 	KEY_SCRIPT,
 	KEY_MTA,
-	KEY_DIR
+	KEY_DIR,
+	KEY_AUTH,
+	KEY_CLIENT
 };
 
 static const struct argp_option keys[] = {
@@ -46,6 +48,8 @@ static const struct argp_option keys[] = {
 	{"from", KEY_FROM, "PATTERN", 0, "Address in From", 1},
 	{"subject", KEY_SUBJECT, "PATTERN", 0, "Decoded subject", 1},
 	{"domain", KEY_DOMAIN, "PATTERN", 0, "Domain of a recipient", 1},
+	{"auth", KEY_AUTH, "PATTERN", 0, "Mailbox that authenticated", 1},
+	{"client", KEY_CLIENT, "PATTERN", 0, "Address of the SMTP client", 1},
 	{"script", KEY_SCRIPT, "PATTERN", 0, "Script that submitted it; needs --recording", 1},
 	{"older", KEY_OLDER, "TIME", 0, "In the queue for longer than 90s, 30m, 2h, 3d", 1},
 	{"newer", KEY_NEWER, "TIME", 0, "In the queue for less than that", 1},
@@ -143,6 +147,12 @@ static error_t option(int key, char *arg, struct argp_state *state)
 		return 0;
 	case KEY_SUBJECT:
 		o->subject = arg;
+		return 0;
+	case KEY_AUTH:
+		o->auth = arg;
+		return 0;
+	case KEY_CLIENT:
+		o->client = arg;
 		return 0;
 	case KEY_DOMAIN:
 		o->domain = arg;

@@ -18,6 +18,7 @@ struct queue_options {
 	/* filters; NULL, COUNT_UNKNOWN, 0: all */
 	int64_t uid;
 	const char *sender, *from, *subject, *domain, *script; /* fnmatch patterns */
+	const char *auth, *client;                             /* also */
 	uint64_t older_ns, newer_ns;
 	bool ids, list, json;
 	size_t top;       /* rows of each table; 0: all */

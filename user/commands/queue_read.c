@@ -182,6 +182,9 @@ static bool wanted(const struct reading *r, const struct message_facts *f,
 		return false;
 	if (o->sender && (!f->has_sender || !matches(o->sender, f->sender)))
 		return false;
+	if ((o->auth && (!*f->auth_user || !matches(o->auth, f->auth_user))) ||
+	    (o->client && (!*f->client_ip || !matches(o->client, f->client_ip))))
+		return false;
 	if (!matches(o->from, f->from) || !matches(o->subject, f->subject))
 		return false;
 	if ((o->older_ns || o->newer_ns) && !f->time_ns)

@@ -474,6 +474,7 @@ const struct mta mta_exim = {
 	.open = open_message,
 	.facts = facts,
 	.describe = describe,
+	.headers = exim_file_headers,
 	.recipients = recipients,
 	.howto = howto,
 };

@@ -69,6 +69,13 @@ static bool sender(const struct head *h, struct message_facts *f)
 	return true;
 }
 
+static uint16_t port_number(const char *s)
+{
+	unsigned long n = strtoul(s, NULL, 10);
+
+	return n <= UINT16_MAX ? (uint16_t)n : 0;
+}
+
 /* "[127.0.0.1]:43210" from 4.96 on, before that "127.0.0.1.43210" with the port behind the last
  * dot; very old ones have none. */
 static void host_address(struct head *h, const char *value, struct message_facts *f)
@@ -78,11 +85,15 @@ static void host_address(struct head *h, const char *value, struct message_facts
 	if (*value == '[') {
 		value++;
 		n = strcspn(value, "]");
+		if (value[n] == ']' && value[n + 1] == ':')
+			f->client_port = port_number(value + n + 2);
 	} else {
 		for (const char *p = value; *p; p++)
 			dots += *p == '.';
-		if (dots == 4 || (dots && strchr(value, ':')))
+		if (dots == 4 || (dots && strchr(value, ':'))) {
 			n = (size_t)(strrchr(value, '.') - value);
+			f->client_port = port_number(value + n + 1);
+		}
 	}
 	if (n >= sizeof(f->client_ip))
 		n = 0;
@@ -213,27 +224,41 @@ static int64_t read_headers(struct head *h, char *out, size_t *len)
 	}
 }
 
+/* All of the file; h->w says where it stopped. */
+static int read_file(int fd, const char *id, struct head *h, struct message_facts *f, char *text,
+		     size_t *len)
+{
+	int r;
+
+	h->off = 0;
+	h->network = false;
+	spool_window_init(&h->w, fd, FACTS_READS);
+	r = read_top(h, id, f);
+	if (r < 0)
+		return r;
+	f->recipients = h->recipients;
+	for (int64_t i = 0; i < h->recipients; i++)
+		if (!next_line(h))
+			return h->w.reads_left ? -EINVAL : -EFBIG;
+	if (!next_line(h) || *h->line)
+		return -EINVAL;
+	f->bytes = read_headers(h, text, len);
+	return 0;
+}
+
 int exim_file_facts(int fd, const char *id, struct message_facts *out)
 {
 	char text[SPOOL_HEADERS_MAX];
 	struct message_facts f;
-	struct head h = {.off = 0};
+	struct head h;
 	struct stat st;
 	size_t len;
 	int r;
 
 	message_facts_init(&f);
-	spool_window_init(&h.w, fd, FACTS_READS);
-	r = read_top(&h, id, &f);
+	r = read_file(fd, id, &h, &f, text, &len);
 	if (r < 0)
 		return r;
-	f.recipients = h.recipients;
-	for (int64_t i = 0; i < h.recipients; i++)
-		if (!next_line(&h))
-			return h.w.reads_left ? -EINVAL : -EFBIG;
-	if (!next_line(&h) || *h.line)
-		return -EINVAL;
-	f.bytes = read_headers(&h, text, &len);
 	message_headers(text, len, &f);
 	f.from_network = h.network;
 	f.local = !h.network;
@@ -244,6 +269,18 @@ int exim_file_facts(int fd, const char *id, struct message_facts *out)
 	f.bounce = !*f.sender && !h.network && fstat(fd, &st) == 0 && f.uid == (int64_t)st.st_uid;
 	*out = f;
 	return 0;
+}
+
+ssize_t exim_file_headers(int fd, char out[HEADERS_MAX])
+{
+	struct message_facts f;
+	struct head h;
+	size_t len;
+	int r;
+
+	message_facts_init(&f);
+	r = read_file(fd, NULL, &h, &f, out, &len);
+	return r < 0 ? r : (ssize_t)len;
 }
 
 int exim_file_recipients(int fd, recipient_fn fn, void *arg)

@@ -9,6 +9,9 @@
  * another message's. */
 int exim_file_facts(int fd, const char *id, struct message_facts *out);
 
+/* The header block, without the empty line: its length, or -errno. */
+ssize_t exim_file_headers(int fd, char out[HEADERS_MAX]);
+
 int exim_file_recipients(int fd, recipient_fn fn, void *arg);
 
 #endif

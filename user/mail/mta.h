@@ -9,10 +9,14 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "spamtrace.h"
 
 #define QUEUE_ID_MAX 64
+
+/* Headers are read up to here. */
+#define HEADERS_MAX 16384
 
 /* A number that is not known; trace/event.h says the same. */
 #define COUNT_UNKNOWN (-1)
@@ -84,6 +88,7 @@ struct message_facts {
 	char message_id[256];
 	char auth_user[256];   /* authenticated SMTP */
 	char client_ip[64];    /* SMTP */
+	uint16_t client_port;  /* SMTP; 0: unknown */
 	char helo[256];	       /* SMTP */
 	char login[64];	       /* the injector's login name, as the MTA wrote it */
 	char parent_id[QUEUE_ID_MAX]; /* the message it bounces, where the file says so */
@@ -154,6 +159,9 @@ struct mta {
 	 * could not be read to their end leave the facts' count as it is.
 	 */
 	int (*describe)(struct mta_queue *q, int fd, const char *id, struct message_facts *out, recipient_fn fn, void *arg);
+
+	/* The headers as the message has them, up to HEADERS_MAX bytes; returns how many, or -errno. */
+	ssize_t (*headers)(int fd, char out[HEADERS_MAX]);
 
 	/* Calls fn for each envelope recipient that is not done yet; bounded. Returns 0, what fn returned, or -errno. */
 	int (*recipients)(struct mta_queue *q, const char *id, recipient_fn fn, void *arg);

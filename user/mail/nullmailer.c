@@ -300,6 +300,17 @@ static int describe(struct mta_queue *q, int fd, const char *id, struct message_
 	return r;
 }
 
+static ssize_t headers(int fd, char out[HEADERS_MAX])
+{
+	struct spool_window w;
+	off_t off = 0;
+	int r;
+
+	spool_window_init(&w, fd, ENVELOPE_READS);
+	r = read_envelope(&w, &off, NULL, NULL, NULL);
+	return r ? r : spool_headers(fd, out, off);
+}
+
 static int recipients(struct mta_queue *q, const char *id, recipient_fn fn, void *arg)
 {
 	struct spool_window w;
@@ -364,6 +375,7 @@ const struct mta mta_nullmailer = {
 	.open = open_message,
 	.facts = facts,
 	.describe = describe,
+	.headers = headers,
 	.recipients = recipients,
 	.howto = howto,
 };

@@ -438,6 +438,7 @@ const struct mta mta_postfix = {
 	.open = open_message,
 	.facts = facts,
 	.describe = describe,
+	.headers = postfix_file_headers,
 	.recipients = recipients,
 	.howto = howto,
 };

@@ -129,7 +129,8 @@ static void attribute(struct reader *r, struct message_facts *f)
 	if (!*value || strcmp(value, "unknown") == 0)
 		return;
 	/* smtpd.c writes both: of the client itself, and of whom XCLIENT or a proxy says it is */
-	if (strcmp(text, "client_port") == 0 && strspn(value, "0123456789") == strlen(value) && strlen(value) < 6)
+	if (strcmp(text, "client_port") == 0 && strspn(value, "0123456789") == strlen(value) &&
+	    strlen(value) < 6)
 		f->client_port = (uint16_t)strtoul(value, NULL, 10);
 	for (size_t i = 0; i < array_size(known); i++)
 		if (strcmp(text, known[i].name) == 0)
@@ -272,16 +273,13 @@ static void bounced_id(const char *head, size_t len, struct message_facts *f)
 	f->parent_id[n] = '\0';
 }
 
-int postfix_file_facts(int fd, struct message_facts *out)
+/* Reads the file into s; 1: to its end or as far as is needed, 0: it ends before that, -errno. */
+static int scan_file(int fd, struct scan *s)
 {
-	char head[SPOOL_HEADERS_MAX];
-	struct message_facts f;
-	struct scan s = {.f = &f, .head = head};
 	struct reader r;
 	struct stat st;
 	int more, done = 0;
 
-	message_facts_init(&f);
 	if (fstat(fd, &st) < 0)
 		return -errno;
 	/* MAIL_QUEUE_STAT_READY: the execute bit says that the file is whole (global/mail_queue.h)
@@ -289,18 +287,31 @@ int postfix_file_facts(int fd, struct message_facts *out)
 	if (!(st.st_mode & S_IXUSR))
 		return -EAGAIN;
 	reader_init(&r, fd, FACTS_READS);
-	while ((more = next_record(&r)) == 1 && (done = step(&r, &s)) == 0)
+	while ((more = next_record(&r)) == 1 && (done = step(&r, s)) == 0)
 		;
-	if (more == -EINVAL || done < 0)
+	if (more == -EINVAL || done < 0 || (!s->sized && !s->f->has_sender))
 		return -EINVAL;
-	if (!s.sized && !f.has_sender)
-		return -EINVAL;
-	if (!s.sized) {
-		/* in maildrop: recipients are known when the end was seen */
-		f.recipients = done == 1 ? s.recipients : COUNT_UNKNOWN;
-		f.uid = st.st_uid;
-		f.bytes = st.st_size;
+	if (!s->sized) {
+		/* in maildrop: recipients are known when the end was seen, and the file is the
+		 * injector's */
+		s->f->recipients = done == 1 ? s->recipients : COUNT_UNKNOWN;
+		s->f->uid = st.st_uid;
+		s->f->bytes = st.st_size;
 	}
+	return done;
+}
+
+int postfix_file_facts(int fd, struct message_facts *out)
+{
+	char head[SPOOL_HEADERS_MAX];
+	struct message_facts f;
+	struct scan s = {.f = &f, .head = head};
+	int r;
+
+	message_facts_init(&f);
+	r = scan_file(fd, &s);
+	if (r < 0)
+		return r;
 	if (*f.client_ip)
 		f.from_network = true;
 	message_headers(head, s.head_len, &f);
@@ -311,6 +322,17 @@ int postfix_file_facts(int fd, struct message_facts *out)
 		bounced_id(head, s.head_len, &f);
 	*out = f;
 	return 0;
+}
+
+ssize_t postfix_file_headers(int fd, char out[HEADERS_MAX])
+{
+	struct message_facts f;
+	struct scan s = {.f = &f, .head = out};
+	int r;
+
+	message_facts_init(&f);
+	r = scan_file(fd, &s);
+	return r < 0 ? r : (ssize_t)s.head_len;
 }
 
 /* Over the message to where the size record says that the extracted records begin, if they do. */

@@ -10,6 +10,9 @@
  */
 int postfix_file_facts(int fd, struct message_facts *out);
 
+/* The header block, without the empty line: its length, or -errno. */
+ssize_t postfix_file_headers(int fd, char out[HEADERS_MAX]);
+
 int postfix_file_recipients(int fd, recipient_fn fn, void *arg);
 
 #endif

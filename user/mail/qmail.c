@@ -626,6 +626,11 @@ static int describe(struct mta_queue *q, int fd, const char *id, struct message_
 	return read_message(q, fd, id, 0, out, fn, arg);
 }
 
+static ssize_t headers(int fd, char out[HEADERS_MAX])
+{
+	return spool_headers(fd, out, 0);
+}
+
 static int recipients(struct mta_queue *q, const char *id, recipient_fn fn, void *arg)
 {
 	struct envelope e = {.fn = fn, .arg = arg};
@@ -690,6 +695,7 @@ const struct mta mta_qmail = {
 	.open = open_message,
 	.facts = facts,
 	.describe = describe,
+	.headers = headers,
 	.recipients = recipients,
 	.howto = howto,
 };

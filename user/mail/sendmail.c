@@ -472,6 +472,7 @@ const struct mta mta_sendmail = {
 	.open = open_message,
 	.facts = facts,
 	.describe = describe,
+	.headers = sendmail_file_headers,
 	.recipients = recipients,
 	.howto = howto,
 };

@@ -242,6 +242,21 @@ int sendmail_file_facts(int fd, struct message_facts *out)
 	return 0;
 }
 
+ssize_t sendmail_file_headers(int fd, char out[HEADERS_MAX])
+{
+	struct qf *qf _free_ = calloc(1, sizeof(*qf));
+	int r;
+
+	if (!qf)
+		return -ENOMEM;
+	message_facts_init(&qf->f);
+	r = read_qf(fd, qf);
+	if (r < 0)
+		return r;
+	memcpy(out, qf->head, qf->head_len);
+	return (ssize_t)qf->head_len;
+}
+
 int sendmail_file_recipients(int fd, recipient_fn fn, void *arg)
 {
 	struct spool_window w;

@@ -14,8 +14,7 @@
 
 #include "mail/mta.h"
 
-/* Headers are read up to here. */
-#define SPOOL_HEADERS_MAX 16384
+#define SPOOL_HEADERS_MAX HEADERS_MAX
 /* The first read of every file: one page holds most headers. */
 #define SPOOL_BLOCK 4096
 
