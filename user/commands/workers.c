@@ -71,7 +71,6 @@ static error_t option(int key, char *arg, struct argp_state *state)
 		return 0;
 	case 'v':
 		o->view.stack = true;
-		log_verbose = true;
 		return 0;
 	case 'o':
 		o->json = strcmp(arg, "json") == 0;
@@ -117,23 +116,31 @@ static void wait_seconds(double seconds)
 		;
 }
 
-static unsigned terminal_columns(void)
+/* Both 0 when it is no terminal. */
+static void terminal_size(unsigned *columns, unsigned *rows)
 {
-	struct winsize size;
+	struct winsize size = {.ws_row = 24, .ws_col = 80};
 
+	*columns = *rows = 0;
 	if (!isatty(STDOUT_FILENO))
-		return 0;
-	if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) || size.ws_col < 40)
-		return 80;
-	return size.ws_col;
+		return;
+	ioctl(STDOUT_FILENO, TIOCGWINSZ, &size);
+	*columns = size.ws_col < 40 ? 80 : size.ws_col;
+	*rows = size.ws_row < 8 ? 24 : size.ws_row;
 }
+
+/* Lines of the head of a page, so that the rows below know their room. */
+static unsigned explained;
 
 static void explain_on_stdout(const char *fmt, ...)
 {
 	char text[1024];
-	struct page p = {.out = stdout, .columns = terminal_columns()};
+	struct page p = {.out = stdout};
+	unsigned rows;
 	va_list ap;
 
+	terminal_size(&p.columns, &rows);
+	explained++;
 	va_start(ap, fmt);
 	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
@@ -150,12 +157,16 @@ static int show(const struct options *o, const struct workers *w)
 
 	if (o->json)
 		return workers_print_json(stdout, &v, w);
-	v.columns = terminal_columns();
+	terminal_size(&v.columns, &v.rows);
+	explained = 0;
 	v.color = v.columns != 0;
 	if (page) {
 		fputs("\033[H\033[2J", stdout);
 		workers_explain(w, explain_on_stdout);
 		fputc('\n', stdout);
+		v.rows = v.rows > explained + 6 ? v.rows - explained - 2 : 4;
+	} else {
+		v.rows = 0;
 	}
 	err = workers_print_table(stdout, &v, w);
 	if (!page)

@@ -24,6 +24,7 @@ struct worker {
 	uint64_t start; /* ticks since boot: with pid, who it is */
 	uid_t uid;      /* effective: whose rights the script has */
 	char user[64];  /* name, or the number */
+	char sapi[24];  /* as the engine calls it: "fpm-fcgi"; "" when unread */
 	char state;     /* R, S, D ... of /proc/PID/stat */
 	uint64_t cpu_ns;
 	double cpu; /* percent of one CPU since the last look; negative: unknown */
@@ -59,6 +60,7 @@ struct workers_view {
 	bool all;                          /* idle and unread ones too */
 	bool stack;
 	unsigned columns; /* 0: nothing is cut */
+	unsigned rows;    /* 0: all */
 	bool color;
 };
 

@@ -38,20 +38,13 @@ bool workers_shown(const struct workers_view *v, const struct worker *w)
 /* As short as people call it. */
 static const char *sapi_short(const struct worker *w)
 {
-	if (!w->walk)
-		return w->process.engine->image.module ? "mod" : "-";
-	switch (w->walk->request.sapi) {
-	case ST_SAPI_APACHE2HANDLER:
+	if (strcmp(w->sapi, "apache2handler") == 0)
 		return "mod";
-	case ST_SAPI_FPM:
+	if (strcmp(w->sapi, "fpm-fcgi") == 0)
 		return "fpm";
-	case ST_SAPI_CGI:
-		return w->walk->request.flags & ST_O_FCGI ? "fcgi" : "cgi";
-	case ST_SAPI_CLI:
-		return "cli";
-	default:
-		return w->walk->request.sapi_name;
-	}
+	if (strcmp(w->sapi, "cgi-fcgi") == 0)
+		return w->walk && w->walk->request.flags & ST_O_FCGI ? "fcgi" : "cgi";
+	return w->sapi[0] ? w->sapi : "-";
 }
 
 /* "8.2.36" without what a distribution adds. */
@@ -70,7 +63,7 @@ static void version_short(const struct worker *w, char out[16])
 static void since_short(const struct workers *all, const struct worker *w, char out[24])
 {
 	double age = all->wall - w->since;
-	const char *mark = w->since_request ? "" : "<";
+	const char *mark = w->status != WORKER_BUSY || w->since_request ? "" : "<";
 	unsigned long s;
 
 	if (age < 0)
@@ -252,6 +245,7 @@ int workers_print_table(FILE *out, const struct workers_view *v, const struct wo
 {
 	struct page p = {.out = out, .columns = v->columns, .color = v->color};
 	struct widths x = measure(v, all);
+	unsigned lines = 1, hidden = 0;
 
 	print_heading(&p, &x);
 	for (size_t i = 0; i < all->count; i++) {
@@ -259,10 +253,17 @@ int workers_print_table(FILE *out, const struct workers_view *v, const struct wo
 
 		if (!workers_shown(v, w))
 			continue;
+		lines += 1 + (v->stack && w->walk ? w->walk->frames + w->walk->torn : 0);
+		if (v->rows && lines + 1 > v->rows) {
+			hidden++;
+			continue;
+		}
 		print_row(&p, &x, all, w);
 		if (v->stack && w->walk)
 			print_stack(&p, w);
 	}
+	if (hidden)
+		fprintf(out, "(and %u more)\n", hidden);
 	return fflush(out) || ferror(out) ? -EIO : 0;
 }
 

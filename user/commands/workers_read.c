@@ -146,6 +146,7 @@ static void read_doing(struct look *l, struct worker *w)
 	if (err)
 		return;
 	w->status = l->walk->idle ? WORKER_IDLE : WORKER_BUSY;
+	snprintf(w->sapi, sizeof(w->sapi), "%s", l->walk->request.sapi_name);
 	if (l->walk->idle)
 		return;
 	size = offsetof(struct php_walk, frame) + l->walk->frames * sizeof(l->walk->frame[0]);
