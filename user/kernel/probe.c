@@ -31,7 +31,7 @@ struct probe {
 	struct ring_buffer *ring;
 	struct bpf_link *link[MAX_LINKS];
 	size_t links;
-	bool fexit;
+	const char *fexit[6]; /* names of the fexit programs that fit this kernel, ends with NULL */
 	const char *hooks[MAX_TEXTS], *notes[MAX_TEXTS];
 	size_t hook_count, note_count;
 	probe_fn fn;
@@ -55,8 +55,23 @@ static const char *const syscall_programs[] = {
 	"enter_link",	  "exit_link",	     "enter_linkat", "exit_linkat", "enter_rename",
 	"exit_rename",	  "enter_renameat",  "exit_renameat", "enter_renameat2", "exit_renameat2",
 	"enter_unlink",	  "exit_unlink",     "enter_unlinkat", "exit_unlinkat", NULL};
-static const char *const fexit_5_10[] = {"link_5_10", "unlink_5_10", "rename_in_5_10", "rename_5_10", NULL};
-static const char *const fexit_5_12[] = {"link_5_12", "unlink_5_12", "rename_in_5_12", "rename_5_12", NULL};
+
+/*
+ * Argument lists that the fexit programs are written for; NULL-terminated where fewer than two are used. Each function by itself:
+ * stable kernels mix them (5.10.262 has vfs_rename() of 5.12 beside vfs_link() of 5.10).
+ */
+static const struct fexit_variant {
+	const char *function;
+	int parameters;
+	const char *programs[2];
+} fexit_variants[] = {
+	{"vfs_link", 4, {"link_5_10"}},
+	{"vfs_link", 5, {"link_5_12"}},
+	{"vfs_unlink", 3, {"unlink_5_10"}},
+	{"vfs_unlink", 4, {"unlink_5_12"}},
+	{"vfs_rename", 6, {"rename_in_5_10", "rename_5_10"}},
+	{"vfs_rename", 1, {"rename_in_5_12", "rename_5_12"}},
+};
 
 static void note(struct probe *p, const char *text)
 {
@@ -88,17 +103,22 @@ static int parameters(const struct btf *btf, const char *function)
 	return t ? (int)btf_vlen(t) : -1;
 }
 
-/* The variant of the fexit programs whose argument lists this kernel's functions have; NULL: none fits. */
-static const char *const *fexit_variant(const struct btf *btf)
+/* Writes the names of the fexit programs whose argument lists this kernel's functions have; false: a function fits none. */
+static bool choose_fexit(const struct btf *btf, const char *names[6])
 {
-	int link = parameters(btf, "vfs_link"), unlink = parameters(btf, "vfs_unlink");
-	int rename = parameters(btf, "vfs_rename");
+	int functions = 0;
 
-	if (link == 4 && unlink == 3 && rename == 6)
-		return fexit_5_10;
-	if (link == 5 && unlink == 4 && rename == 1)
-		return fexit_5_12;
-	return NULL;
+	for (size_t i = 0; i < array_size(fexit_variants); i++) {
+		const struct fexit_variant *v = &fexit_variants[i];
+
+		if (parameters(btf, v->function) != v->parameters)
+			continue;
+		functions++;
+		for (size_t j = 0; j < array_size(v->programs) && v->programs[j]; j++)
+			*names++ = v->programs[j];
+	}
+	*names = NULL;
+	return functions == 3;
 }
 
 static void set_fcgi_keys(struct spamtrace *skel)
@@ -124,8 +144,7 @@ static bool has_prepare_exec(const struct btf *btf)
 	return btf__find_by_name_kind(btf, "btf_trace_sched_prepare_exec", BTF_KIND_TYPEDEF) > 0;
 }
 
-static int try_load(struct probe *p, const struct probe_options *o, const struct btf *btf,
-		    const char *const *fexit)
+static int try_load(struct probe *p, const struct probe_options *o, const struct btf *btf, bool fexit)
 {
 	struct bpf_program *prog;
 	int err;
@@ -142,8 +161,9 @@ static int try_load(struct probe *p, const struct probe_options *o, const struct
 		const char *name = bpf_program__name(prog);
 		bool want = in(lineage_programs, name) || in(connect_programs, name);
 
+		/* both sets: a kernel may load fexit programs and yet refuse to attach them */
 		if (!o->no_queue)
-			want |= fexit ? in(fexit, name) : in(syscall_programs, name);
+			want |= in(syscall_programs, name) || (fexit && in(p->fexit, name));
 		want |= o->opens && in(open_programs, name);
 		want |= o->creates && in(create_programs, name);
 		want |= in(prepare_programs, name) && has_prepare_exec(btf);
@@ -154,7 +174,6 @@ static int try_load(struct probe *p, const struct probe_options *o, const struct
 		spamtrace__destroy(p->skel);
 		p->skel = NULL;
 	}
-	p->fexit = fexit != NULL;
 	return err;
 }
 
@@ -212,7 +231,7 @@ int probe_new(const struct probe_options *o, struct probe **out, int *exit_statu
 {
 	struct probe *p = calloc(1, sizeof(*p));
 	struct btf *btf;
-	const char *const *fexit;
+	bool fexit;
 	int err;
 
 	if (!p)
@@ -226,10 +245,12 @@ int probe_new(const struct probe_options *o, struct probe **out, int *exit_statu
 		free(p);
 		return refuse(err == -EPERM ? err : -ENOENT, exit_status);
 	}
-	fexit = o->no_queue || o->no_fexit ? NULL : fexit_variant(btf);
-	err = fexit ? try_load(p, o, btf, fexit) : -ENOENT;
-	if (err)
-		err = try_load(p, o, btf, NULL);
+	fexit = choose_fexit(btf, p->fexit) && !o->no_queue && !o->no_fexit;
+	err = fexit ? try_load(p, o, btf, true) : -ENOENT;
+	if (err) {
+		p->fexit[0] = NULL;
+		err = try_load(p, o, btf, false);
+	}
 	btf__free(btf);
 	if (!err) {
 		p->ring = ring_buffer__new(bpf_map__fd(p->skel->maps.events), on_sample, p, NULL);
@@ -293,13 +314,11 @@ static bool loaded(const struct probe *p, const char *name)
 
 static void attach_queue(struct probe *p)
 {
-	if (loaded(p, "link_5_12") && !attach_hook(p, fexit_5_12))
-		hooked(p, "queue (fexit)");
-	else if (loaded(p, "link_5_10") && !attach_hook(p, fexit_5_10))
+	if (p->fexit[0] && !attach_hook(p, p->fexit))
 		hooked(p, "queue (fexit)");
 	else if (loaded(p, "enter_link") && !attach_hook(p, syscall_programs))
 		hooked(p, "queue (syscalls)");
-	else if (loaded(p, "enter_link") || p->fexit)
+	else if (loaded(p, "enter_link") || p->fexit[0])
 		note(p, "the queue hooks were refused: injections are traced, but not what becomes of them");
 }
 
