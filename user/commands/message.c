@@ -178,6 +178,17 @@ static int find(struct mta_queue *queues, int n, const char *id, struct message_
 	return result;
 }
 
+/* One MTA may have several queues (Sendmail always has two), whose messages need different
+ * commands. */
+static bool is_one_of_many(const struct mta_queue *queues, int n, const struct mta_queue *q)
+{
+	int same = 0;
+
+	for (int i = 0; i < n; i++)
+		same += queues[i].mta == q->mta;
+	return same > 1;
+}
+
 static void tell_absence(const struct options *o, int queues, int err)
 {
 	if (!queues)
@@ -205,6 +216,8 @@ static int run(const struct options *o)
 		tell_absence(o, n, r);
 	if (r == 0 && join)
 		m->source = queue_join_find(join, m->queue->mta->name, m->id, m->facts.time_ns);
+	if (r == 0)
+		m->name_directory = o->directory || is_one_of_many(queues, n, m->queue);
 	if (r == 0)
 		r = o->json ? message_print_json(stdout, m) : message_print_text(stdout, m);
 	for (int i = 0; i < n; i++)

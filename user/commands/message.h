@@ -13,6 +13,7 @@
 
 struct message_view {
 	struct mta_queue *queue;
+	bool name_directory; /* commands must say which queue they mean */
 	char id[QUEUE_ID_MAX];
 	struct message_facts facts;
 	const struct queue_source *source; /* by a recording; NULL: none has it */

@@ -118,22 +118,27 @@ static void put_origin(FILE *out, const struct message_view *m)
 	}
 }
 
+/* "spamtrace queue --mta qmail"; a directory with a quote in its name is left to the reader. */
+static void put_queue(FILE *out, const struct message_view *m)
+{
+	fprintf(out, "  spamtrace queue --mta %s", m->queue->mta->name);
+	if (m->name_directory && !strchr(m->queue->directory, '\''))
+		fprintf(out, " --queue-dir '%s'", m->queue->directory);
+}
+
 /* A command of one line takes a pipe; more of them read a file of ids. */
 static void put_bulk(FILE *out, const struct message_view *m, const char *verb, const char *like)
 {
 	char commands[4096];
 	const char *lines = m->queue->mta->howto(m->queue, verb, commands, sizeof(commands), NULL);
-	const char *name = m->queue->mta->name;
 
 	if (!lines)
 		return;
+	put_queue(out, m);
 	if (strchr(lines, '\n') == lines + strlen(lines) - 1)
-		fprintf(out, "  spamtrace queue --mta %s --ids %s | %s", name, like, lines);
+		fprintf(out, " --ids %s | %s", like, lines);
 	else
-		fprintf(out,
-			"  spamtrace queue --mta %s --ids %s >ids   # look at it first\n(\n%s) "
-			"<ids\n",
-			name, like, lines);
+		fprintf(out, " --ids %s >ids   # look at it first\n(\n%s) <ids\n", like, lines);
 }
 
 static void put_single(FILE *out, const struct message_view *m, const char *verb)
@@ -161,8 +166,9 @@ static void put_commands(FILE *out, const struct message_view *m)
 	put_single(out, m, "delete");
 	if (!*like)
 		return;
-	fprintf(out, "see everything like it:\n  spamtrace queue --mta %s --list %s\n",
-		m->queue->mta->name, like);
+	fputs("see everything like it:\n", out);
+	put_queue(out, m);
+	fprintf(out, " --list %s\n", like);
 	fputs("hold everything like it:\n", out);
 	put_bulk(out, m, "hold", like);
 	fputs("delete everything like it:\n", out);

@@ -89,6 +89,7 @@ struct queue_message {
 	const char *id, *state, *origin;
 	const struct message_facts *facts;
 	const struct queue_source *source; /* NULL: no recording has it */
+	uint64_t now_ns;
 };
 typedef int (*queue_message_fn)(void *arg, const struct queue_message *m);
 

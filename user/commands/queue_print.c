@@ -222,13 +222,14 @@ int queue_print_table(FILE *out, const struct queue_options *o, struct queue_rep
 int queue_print_message(FILE *out, const struct queue_options *o, const struct queue_message *m)
 {
 	const struct message_facts *f = m->facts;
-	size_t total = o->columns ? o->columns : 0, fixed = 24 + 11 + 26 + 7 + 30;
-	char origin[512];
+	size_t total = o->columns ? o->columns : 0, fixed = 24 + 11 + 7 + 26 + 7 + 30;
+	char origin[512], age[24];
 
+	queue_age_text(age, sizeof(age), f->time_ns, m->now_ns);
 	key_text(origin, sizeof(origin),
 		 m->source && m->source->script ? m->source->script : m->origin);
 	put_text(out, m->id, 24, false, true);
-	fprintf(out, " %-10.10s ", f->held ? "held" : m->state);
+	fprintf(out, " %-10.10s %6s ", f->held ? "held" : m->state, age);
 	put_text(out, origin, 26, true, true);
 	if (f->recipients >= 0)
 		fprintf(out, " %6" PRId64 " ", f->recipients);

@@ -307,6 +307,7 @@ static int take(void *arg, const struct queue_entry *e)
 	r->report->matched++;
 	queue_origin(&f, origin, sizeof(origin));
 	m.origin = origin;
+	m.now_ns = r->report->now_ns;
 	r->weight = (struct key_weight){
 		.recipients = f.recipients > 0 ? (uint64_t)f.recipients : 0,
 		.bytes = f.bytes > 0 ? (uint64_t)f.bytes : 0,

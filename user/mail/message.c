@@ -588,7 +588,10 @@ int message_received(const char *line, size_t len, struct received *out)
 	} else if (strncmp(s, "from ", 5) == 0) {
 		read_smtp(s, &r);
 	}
-	if (strncmp(s, "by ", 3) == 0)
+	/* "invoked by uid 33" names no host */
+	if (s[0] == '(' && s[1] != 'f')
+		r.by[0] = '\0';
+	else if (strncmp(s, "by ", 3) == 0)
 		word_after(s, "by ", " ;", r.by, sizeof(r.by));
 	else
 		word_after(s, " by ", " ;", r.by, sizeof(r.by));

@@ -640,8 +640,11 @@ static int recipients(struct mta_queue *q, const char *id, recipient_fn fn, void
 
 /* ---- what a person can do ---- */
 
-/* qmail has no tool of its own for any of this; its queue may only be changed while qmail-send is
- * down (INTERNALS). */
+/*
+ * qmail has no tool of its own for any of this; its queue may only be changed while qmail-send is
+ * down (INTERNALS). Held messages are moved, not copied: an id is an inode number, which the moved
+ * file keeps from being used again.
+ */
 static const char *howto(const struct mta_queue *q, const char *verb, char *buf, size_t size,
 			 const char *id)
 {
@@ -652,34 +655,24 @@ static const char *howto(const struct mta_queue *q, const char *verb, char *buf,
 		"while pgrep -x qmail-send >/dev/null; do sleep 1; done\n";
 	static const char start[] =
 		"systemctl start qmail       # or: svc -u /service/qmail-send; qmailctl start\n";
-	const char *dir = q->directory;
+	static const char each[] = "while read -r id; do ";
+	bool delete = strcmp(verb, "delete") == 0, release = strcmp(verb, "release") == 0;
+	const char *dir = q->directory, *name = id ? id : "\"$id\"";
 	int n;
 
-	if (id && !is_id(id, strlen(id)))
+	if ((id && !is_id(id, strlen(id))) || (!delete &&!release && strcmp(verb, "hold") != 0))
 		return NULL;
-	if (strcmp(verb, "delete") == 0 && id)
-		n = snprintf(buf, size, "%sfind '%s' -type f -name %s -delete\n%s", stop, dir, id,
-			     start);
-	else if (strcmp(verb, "delete") == 0)
+	if (delete)
+		n = snprintf(buf, size, "%s%sfind '%s' -type f -name %s -delete%s\n%s", stop,
+			     id ? "" : each, dir, name, id ? "" : "; done", start);
+	else
 		n = snprintf(
 			buf, size,
-			"%swhile read -r id; do find '%s' -type f -name \"$id\" -delete; done\n%s",
-			stop, dir, start);
-	else if (strcmp(verb, "hold") == 0 && id)
-		n = snprintf(buf, size,
-			     "%sinstall -d -m 0700 '%s.held'; cd '%s' && find . -type f -name %s | "
-			     "cpio -pdm "
-			     "'%s.held' && find . -type f -name %s -delete\n%s",
-			     stop, dir, dir, id, dir, id, start);
-	else if (strcmp(verb, "hold") == 0)
-		n = snprintf(buf, size,
-			     "%sinstall -d -m 0700 '%s.held'; cd '%s' && while read -r id; do find "
-			     ". -type f -name "
-			     "\"$id\" | cpio -pdm '%s.held' && find . -type f -name \"$id\" "
-			     "-delete; done\n%s",
-			     stop, dir, dir, dir, start);
-	else
-		return NULL;
+			"%scd '%s%s' && %sfind . -type f -name %s | while read -r f; do install -d "
+			"'%s%s'/\"${f%%/*}\" && mv -- \"$f\" '%s%s'/\"$f\"; done%s\n%s",
+			stop, dir, release ? ".held" : "", id ? "" : each, name, dir,
+			release ? "" : ".held", dir, release ? "" : ".held", id ? "" : "; done",
+			start);
 	return n > 0 && (size_t)n < size ? buf : NULL;
 }
 
