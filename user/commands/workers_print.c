@@ -85,7 +85,7 @@ static const char *script_text(const struct worker *w)
 {
 	switch (w->status) {
 	case WORKER_BUSY:
-		return w->walk->request.script[0] ? w->walk->request.script : "-";
+		return w->walk && w->walk->request.script[0] ? w->walk->request.script : "-";
 	case WORKER_IDLE:
 		return "(idle)";
 	case WORKER_MASTER:

@@ -46,44 +46,42 @@ static bool read_small(pid_t pid, const char *name, char *out, size_t size)
 /* /proc/PID/stat (proc(5)): state, parent, CPU ticks, start; the name in it may hold anything. */
 static int read_stat(struct worker *w)
 {
-	unsigned long long user = 0, system = 0, start = 0, exact = 0;
-	char text[1024];
-	const char *p;
-	int parent = 0;
+	enum { PARENT = 4, USER = 14, SYSTEM = 15, START = 22 };
+	unsigned long long field[START + 1] = {0};
+	char text[1024], *p;
 
 	if (!read_small(w->pid, "stat", text, sizeof(text)) || !(p = strrchr(text, ')')) ||
-	    sscanf(p,
-		   ") %c %d %*d %*d %*d %*d %*u %*u %*u %*u %*u %llu %llu %*d %*d %*d %*d %*d %*d "
-		   "%llu",
-		   &w->state, &parent, &user, &system, &start) != 5)
+	    strlen(p) < 4)
 		return -ESRCH;
-	w->parent = parent;
-	w->start = start;
+	w->state = p[2];
+	p += 3;
+	for (int i = PARENT; i <= START; i++)
+		field[i] = strtoull(p, &p, 10);
+	w->parent = (pid_t)field[PARENT];
+	w->start = field[START];
 	/* schedstat is exact where there is one; PHP without ZTS has one thread */
-	if (read_small(w->pid, "schedstat", text, sizeof(text)) &&
-	    sscanf(text, "%llu", &exact) == 1)
-		w->cpu_ns = exact;
+	if (read_small(w->pid, "schedstat", text, sizeof(text)))
+		w->cpu_ns = strtoull(text, NULL, 10);
 	else
-		w->cpu_ns = (user + system) * (1000000000ULL / (uint64_t)sysconf(_SC_CLK_TCK));
-	return 0;
+		w->cpu_ns = (field[USER] + field[SYSTEM]) *
+			    (1000000000ULL / (uint64_t)sysconf(_SC_CLK_TCK));
+	return w->start ? 0 : -ESRCH;
 }
 
 static int read_user(struct worker *w)
 {
 	const struct passwd *pw;
-	char text[2048];
-	const char *p;
-	unsigned uid;
+	char text[2048], *p;
 
-	if (!read_small(w->pid, "status", text, sizeof(text)) || !(p = strstr(text, "\nUid:")) ||
-	    sscanf(p, "\nUid: %*u %u", &uid) != 1)
+	if (!read_small(w->pid, "status", text, sizeof(text)) || !(p = strstr(text, "\nUid:")))
 		return -ESRCH;
-	w->uid = uid;
-	pw = getpwuid(uid);
+	strtoul(p + 5, &p, 10);
+	w->uid = (uid_t)strtoul(p, NULL, 10); /* the effective one */
+	pw = getpwuid(w->uid);
 	if (pw)
 		snprintf(w->user, sizeof(w->user), "%s", pw->pw_name);
 	else
-		snprintf(w->user, sizeof(w->user), "%u", uid);
+		snprintf(w->user, sizeof(w->user), "%u", w->uid);
 	return 0;
 }
 
@@ -98,9 +96,8 @@ static void unread(struct worker *w, const char *why)
 static const char *why_not_permitted(void)
 {
 	_fclose_ FILE *f = fopen("/proc/sys/kernel/yama/ptrace_scope", "re");
-	int scope = 0;
 
-	if (f && fscanf(f, "%d", &scope) == 1 && scope == 3)
+	if (f && fgetc(f) == '3')
 		return "kernel.yama.ptrace_scope is 3: nobody may read another process until the "
 		       "next boot";
 	return "reading its memory is not permitted: run as root, or with CAP_SYS_PTRACE";
@@ -197,7 +194,7 @@ static void read_times(const struct look *l, struct worker *w)
 	} else if (old && same_request(old, w)) {
 		w->since = old->since;
 		w->since_request = old->since_request;
-	} else if (old && old->status != WORKER_UNREAD) {
+	} else if (old && l->before && old->status != WORKER_UNREAD) {
 		w->since = l->before->wall;
 		w->since_request = true;
 	}

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
@@ -11,12 +12,27 @@
 #include "base/cleanup.h"
 
 /* s_dev as the kernel holds it: MKDEV() of include/linux/kdev_t.h */
-static __u32 kernel_dev(unsigned major, unsigned minor)
+static __u32 kernel_dev(unsigned maj, unsigned min)
 {
-	return major << 20 | (minor & 0xfffff);
+	return maj << 20 | (min & 0xfffff);
 }
 
-/* "36 35 98:0 /mnt1 /mnt2 ...": the third field of mount `id`. */
+/* "36 35 98:0 /mnt1 /mnt2 ...": mount, its parent, device. */
+static bool parse_mount(char *line, unsigned long *mount, __u32 *dev)
+{
+	unsigned long maj, min;
+	char *p;
+
+	*mount = strtoul(line, &p, 10);
+	strtoul(p, &p, 10);
+	maj = strtoul(p, &p, 10);
+	if (*p != ':')
+		return false;
+	min = strtoul(p + 1, &p, 10);
+	*dev = kernel_dev((unsigned)maj, (unsigned)min);
+	return *p == ' ';
+}
+
 static bool find_mount(const char *table, unsigned long id, __u32 *dev)
 {
 	_fclose_ FILE *f = fopen(table, "re");
@@ -25,10 +41,10 @@ static bool find_mount(const char *table, unsigned long id, __u32 *dev)
 
 	while (f && getline(&line, &size, f) > 0) {
 		unsigned long mount;
-		unsigned major, minor;
+		__u32 its;
 
-		if (sscanf(line, "%lu %*u %u:%u", &mount, &major, &minor) == 3 && mount == id) {
-			*dev = kernel_dev(major, minor);
+		if (parse_mount(line, &mount, &its) && mount == id) {
+			*dev = its;
 			return true;
 		}
 	}
@@ -40,7 +56,6 @@ int inode_of_fd(int fd, pid_t pid, struct st_inode *out)
 	char path[64], line[128];
 	_fclose_ FILE *info = NULL;
 	unsigned long mount = 0;
-	unsigned long long ino;
 	struct stat st;
 	__u32 dev;
 
@@ -51,10 +66,10 @@ int inode_of_fd(int fd, pid_t pid, struct st_inode *out)
 	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", fd);
 	info = fopen(path, "re");
 	while (info && fgets(line, sizeof(line), info)) {
-		if (sscanf(line, "ino: %llu", &ino) == 1) /* since 5.14 */
-			out->ino = ino;
-		else
-			sscanf(line, "mnt_id: %lu", &mount);
+		if (strncmp(line, "ino:", 4) == 0) /* since 5.14 */
+			out->ino = strtoull(line + 4, NULL, 10);
+		else if (strncmp(line, "mnt_id:", 7) == 0)
+			mount = strtoul(line + 7, NULL, 10);
 	}
 	if (!mount)
 		return 0;

@@ -123,7 +123,7 @@ static int add_engine(struct php_finder *f, const char *path, const struct st_in
 
 	if (!e || !copy)
 		return -ENOMEM;
-	grown = reallocarray(f->engines, f->engine_count + 1, sizeof(*grown));
+	grown = reallocarray(f->engines, f->engine_count + 1, sizeof(void *));
 	if (!grown)
 		return -ENOMEM;
 	f->engines = grown;
@@ -220,8 +220,9 @@ static int read_start_code(pid_t pid, __u64 *out)
 	p = strrchr(text, ')');
 	for (int field = 2; p && field < 26; field++)
 		p = strchr(p + 1, ' ');
-	if (!p || sscanf(p, " %llu", &value) != 1)
+	if (!p)
 		return -ESRCH;
+	value = strtoull(p, NULL, 10);
 	*out = value;
 	return value > 1 ? 0 : -EACCES; /* 1 is what those see who may not trace it */
 }
@@ -254,11 +255,16 @@ static int find_module(struct php_finder *f, pid_t pid, const struct php_engine 
 		return errno == ENOENT ? -ESRCH : -errno;
 	for (unsigned n = 0; n < MAX_MAPS_LINES && getline(&line, &size, maps) > 0; n++) {
 		unsigned long long start, end, offset;
-		char *name = strchr(line, '/'), open_path[4096 + 64];
+		char *name = strchr(line, '/'), open_path[4096 + 64], *p;
 		int err;
 
-		if (!name || sscanf(line, "%llx-%llx %*4s %llx", &start, &end, &offset) != 3)
+		if (!name)
 			continue;
+		start = strtoull(line, &p, 16);
+		end = strtoull(p + 1, &p, 16);
+		if (strlen(p) < 6)
+			continue;
+		offset = strtoull(p + 6, NULL, 16); /* behind " r-xp " */
 		name[strcspn(name, "\n")] = '\0';
 		if (!names_module(name))
 			continue;
@@ -271,7 +277,7 @@ static int find_module(struct php_finder *f, pid_t pid, const struct php_engine 
 		}
 		if (err == -ENOENT)
 			continue;
-		if (!err)
+		if (!err && *engine)
 			*base = start - offset - (*engine)->image.map_vaddr;
 		return err;
 	}
@@ -298,7 +304,7 @@ static int look_at_process(struct php_finder *f, pid_t pid, const struct st_base
 	exe[n] = '\0';
 	*out = (struct seen){.key = *key};
 	err = look_at_file(f, link, exe, pid, names_php(exe), &engine);
-	if (!err && !engine->image.module) {
+	if (!err && engine && !engine->image.module) {
 		out->engine = engine;
 		out->base = key->start_code - engine->image.st.text_vaddr;
 		return 0;
@@ -316,7 +322,7 @@ int php_finder_process(struct php_finder *f, pid_t pid, bool fresh, struct php_p
 	char link[64];
 	_close_ int fd = -1;
 	struct st_base_key key;
-	struct seen seen, *cached = NULL;
+	struct seen seen = {0}, *cached = NULL;
 	int err;
 
 	snprintf(link, sizeof(link), "/proc/%d/exe", (int)pid);
@@ -364,7 +370,7 @@ int php_finder_scan_processes(struct php_finder *f,
 
 		if (!isdigit((unsigned char)entry->d_name[0]))
 			continue;
-		err = php_finder_process(f, (pid_t)atoi(entry->d_name), false, &p);
+		err = php_finder_process(f, (pid_t)strtol(entry->d_name, NULL, 10), false, &p);
 		if (err == -ENOMEM)
 			return err;
 		/* init is no worker, and may be out of reach even for root */

@@ -7,6 +7,7 @@
 #include <gelf.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -104,17 +105,26 @@ static void read_symbols(struct reading *r, Elf_Scn *scn, const GElf_Shdr *sh)
 /* "8.2.36-1" behind the mark: 80236. False when it is no version. */
 static bool parse_version(const char *s, struct php_image *out)
 {
-	unsigned major, minor, patch;
+	unsigned long part[3];
+	const char *p = s;
 	size_t len = 0;
 
-	if (sscanf(s, "%2u.%2u.%2u", &major, &minor, &patch) != 3 || major < 4 || major > 99)
-		return false;
+	for (int i = 0; i < 3; i++) {
+		char *end;
+
+		if (!isdigit((unsigned char)*p))
+			return false;
+		part[i] = strtoul(p, &end, 10);
+		if (part[i] > 99 || (i < 2 && *end != '.'))
+			return false;
+		p = end + 1;
+	}
 	while (s[len] && len + 1 < sizeof(out->version) &&
 	       (isalnum((unsigned char)s[len]) || strchr(".-+~", s[len])))
 		len++;
 	memcpy(out->version, s, len);
 	out->version[len] = '\0';
-	out->st.version = major * 10000 + minor * 100 + patch;
+	out->st.version = (uint32_t)(part[0] * 10000 + part[1] * 100 + part[2]);
 	return true;
 }
 

@@ -25,10 +25,10 @@
 
 /* version, proved by tests/php/run, st_size of EG and SG, request time, current_execute_data, prev, filename */
 #define ROW(version_, tested_, eg_size_, sg_size_, time_, current_, prev_, filename_, source_)     \
-	{ .version = version_, .tested = tested_, .eg_size = eg_size_, .sg_size = sg_size_,        \
-	  .sg_request_time = time_, .source = source_,                                             \
-	  .layout = { UNCHANGED, .eg_current_execute_data = current_, .eg_included_files = 360,    \
-		      .ex_prev = prev_, .fn_filename = filename_ } }
+	{ .version = (version_), .tested = (tested_), .eg_size = (eg_size_), .sg_size = (sg_size_),        \
+	  .sg_request_time = (time_), .source = (source_),                                             \
+	  .layout = { UNCHANGED, .eg_current_execute_data = (current_), .eg_included_files = 360,    \
+		      .ex_prev = (prev_), .fn_filename = (filename_) } }
 
 #define HEADERS "offsetof() over the headers of php-dev "
 #define PHPSPY	"structs of github.com/adsr/phpspy, printed by gdb"

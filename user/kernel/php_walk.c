@@ -375,6 +375,16 @@ static void read_frame(struct memory *m, struct php_walk_request *r, uint64_t fu
 		r->flags |= ST_O_FAULT;
 }
 
+static bool same_chain(const struct chain *a, const struct chain *b)
+{
+	if (a->count != b->count || a->cut != b->cut)
+		return false;
+	for (unsigned i = 0; i < a->count; i++)
+		if (a->at[i].opline != b->at[i].opline || a->at[i].func != b->at[i].func)
+			return false;
+	return true;
+}
+
 /* Returns whether the stack stayed the same while it was read. */
 static bool read_stack(struct memory *m, struct php_walk *w)
 {
@@ -387,7 +397,7 @@ static bool read_stack(struct memory *m, struct php_walk *w)
 	w->frames = before.count;
 	if (before.cut)
 		w->request.flags |= ST_O_STACK_CUT;
-	return memcmp(&before, &after, sizeof(before)) == 0;
+	return same_chain(&before, &after);
 }
 
 static bool same_request(const struct php_walk_request *a, const struct php_walk_request *b)
@@ -395,7 +405,7 @@ static bool same_request(const struct php_walk_request *a, const struct php_walk
 	return strcmp(a->script, b->script) == 0 && strcmp(a->uri, b->uri) == 0 &&
 	       strcmp(a->host, b->host) == 0 && strcmp(a->client, b->client) == 0 &&
 	       strcmp(a->server_name, b->server_name) == 0 && strcmp(a->docroot, b->docroot) == 0 &&
-	       memcmp(&a->time, &b->time, sizeof(a->time)) == 0;
+	       !(a->time < b->time || a->time > b->time);
 }
 
 /* 0: filled; 1: it changed meanwhile; or -errno. */
