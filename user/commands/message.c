@@ -5,7 +5,6 @@
 
 #include <argp.h>
 #include <errno.h>
-#include <pwd.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -14,6 +13,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/text.h"
+#include "base/users.h"
 #include "commands/commands.h"
 
 #define EXIT_USAGE 64
@@ -132,7 +132,7 @@ static void look_up_user(struct message_view *m)
 	const struct passwd *p;
 
 	m->uid = queue_uid(&m->facts);
-	p = m->uid >= 0 ? getpwuid((uid_t)m->uid) : NULL;
+	p = m->uid >= 0 ? user_by_uid((uid_t)m->uid) : NULL;
 	if (!p)
 		return;
 	text_copy(m->user, sizeof(m->user), p->pw_name);

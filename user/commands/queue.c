@@ -6,7 +6,6 @@
 #include <argp.h>
 #include <errno.h>
 #include <inttypes.h>
-#include <pwd.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,6 +14,7 @@
 
 #include "base/cleanup.h"
 #include "base/log.h"
+#include "base/users.h"
 #include "commands/commands.h"
 
 #define EXIT_USAGE 64
@@ -82,7 +82,7 @@ static uint64_t time_span(const char *arg)
 
 static int64_t user(const char *arg, struct argp_state *state)
 {
-	const struct passwd *p = getpwnam(arg);
+	const struct passwd *p = user_by_name(arg);
 	char *end;
 	unsigned long long n = strtoull(arg, &end, 10);
 

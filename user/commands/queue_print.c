@@ -4,12 +4,12 @@
 
 #include <errno.h>
 #include <inttypes.h>
-#include <pwd.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/cleanup.h"
 #include "base/text.h"
+#include "base/users.h"
 
 #define MIN_KEY 24
 
@@ -41,7 +41,7 @@ static void key_text(char *out, size_t size, const char *key)
 	if (strncmp(key, "uid ", 4) == 0) {
 		unsigned long uid = strtoul(key + 4, &end, 10);
 
-		p = *end ? NULL : getpwuid((uid_t)uid);
+		p = *end ? NULL : user_by_uid((uid_t)uid);
 	}
 	if (p)
 		snprintf(out, size, "%s (%s)", key, p->pw_name);

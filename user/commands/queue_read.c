@@ -3,7 +3,6 @@
 #include <errno.h>
 #include <fnmatch.h>
 #include <inttypes.h>
-#include <pwd.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -11,6 +10,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/text.h"
+#include "base/users.h"
 #include "commands/queue.h"
 
 #define MAX_KEYS      16384
@@ -81,7 +81,7 @@ int64_t queue_uid(const struct message_facts *f)
 		at = at * 31 + (unsigned char)*s;
 	at %= 64;
 	if (strcmp(known[at].login, f->login) != 0) {
-		p = getpwnam(f->login);
+		p = user_by_name(f->login);
 		text_copy(known[at].login, sizeof(known[at].login), f->login);
 		known[at].uid = p ? (int64_t)p->pw_uid : COUNT_UNKNOWN;
 	}

@@ -3,9 +3,10 @@
 
 #include <argp.h>
 #include <errno.h>
-#include <pwd.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "base/users.h"
 
 enum { KEY_VHOST = 256, KEY_SCRIPT, KEY_BY, KEY_MTA, KEY_QUEUE_DIR, KEY_STRICT, KEY_REDACT, KEY_EVIDENCE, KEY_OPENS, KEY_RING };
 
@@ -50,7 +51,7 @@ static int64_t uid_of(struct argp_state *state, const char *arg)
 
 	if (end != arg && !*end && v < UINT32_MAX)
 		return (int64_t)v;
-	pw = getpwnam(arg);
+	pw = user_by_name(arg);
 	if (!pw)
 		argp_error(state, "%s: no such user", arg);
 	return pw ? (int64_t)pw->pw_uid : COUNT_UNKNOWN;

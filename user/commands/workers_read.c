@@ -3,7 +3,6 @@
 #include "commands/workers.h"
 
 #include <errno.h>
-#include <pwd.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,6 +10,7 @@
 
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "base/users.h"
 
 struct look {
 	struct php_finder *finder;
@@ -77,7 +77,7 @@ static int read_user(struct worker *w)
 		return -ESRCH;
 	strtoul(p + 5, &p, 10);
 	w->uid = (uid_t)strtoul(p, NULL, 10); /* the effective one */
-	pw = getpwuid(w->uid);
+	pw = user_by_uid(w->uid);
 	if (pw)
 		snprintf(w->user, sizeof(w->user), "%s", pw->pw_name);
 	else

@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* The one place that asks who a user is: a static binary cannot use NSS modules, and asks /etc/passwd alone. */
+#ifndef ST_USERS_H
+#define ST_USERS_H
+
+#include <pwd.h>
+#include <sys/types.h>
+
+/* As getpwuid() and getpwnam(): NULL when there is none; the answer is gone with the next call. */
+const struct passwd *user_by_uid(uid_t uid);
+const struct passwd *user_by_name(const char *name);
+
+#endif
