@@ -16,6 +16,7 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/privilege.h"
 #include "commands/commands.h"
 #include "commands/session.h"
 #include "kernel/procfs.h"
@@ -262,6 +263,8 @@ int command_trace(int argc, char **argv)
 	err = session_open(s);
 	if (err)
 		return s->exit_status ? s->exit_status : 1;
+	if (privilege_drop())
+		log_warn("tracing goes on with the privileges that are left");
 	s->exit_status = 0;
 	s->started_ns = clock_wall_ns();
 	s->started_boot = clock_boot_ns();
