@@ -107,9 +107,10 @@ ssize_t spool_pread(int fd, char *buf, size_t size, off_t off)
 			continue;
 		if (n < 0)
 			return -errno;
-		if (n == 0)
-			break;
 		have += (size_t)n;
+		/* a short read of a regular file is its end */
+		if (n == 0 || have < size)
+			break;
 	}
 	return (ssize_t)have;
 }
