@@ -216,6 +216,16 @@ static bool alive(void *arg, const struct st_task *task)
 	return procfs_alive(task);
 }
 
+/* Losses that can make a maildrop file and a message look like each other's. */
+static uint64_t queue_records_lost(void *arg)
+{
+	struct session *s = arg;
+	uint64_t lost[ST_LOST_COUNT] = {0};
+
+	probe_lost(s->probe, lost);
+	return lost[ST_LOST_RING_QUEUE] + lost[ST_LOST_CALL_MAP] + lost[ST_LOST_READ];
+}
+
 void session_callbacks(struct session *s, struct correlate_ops *c, struct attribute_ops *a)
 {
 	if (c)
@@ -230,6 +240,7 @@ void session_callbacks(struct session *s, struct correlate_ops *c, struct attrib
 			.close = close_message,
 			.program = program,
 			.alive = alive,
+			.lost = queue_records_lost,
 			.arg = s,
 		};
 	if (a)

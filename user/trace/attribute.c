@@ -400,6 +400,7 @@ void attribute_queued(const struct attribute_ops *ops, const struct queued *q, s
 		out->source = SOURCE_UNKNOWN;
 		out->attribution = ATTRIBUTION_NONE;
 		out->reason = q->origin_lost ? "the record of its injection was lost"
+			      : q->doubt     ? q->doubt
 					     : "its injection began before tracing, or was not seen";
 		if (q->has_facts && q->facts.uid != COUNT_UNKNOWN) {
 			out->uid = q->facts.uid;

@@ -14,6 +14,11 @@ int correlate_new(const struct correlate_ops *ops, struct mta_queue *queues, siz
 
 	if (!c)
 		return -ENOMEM;
+	c->picked = calloc(queue_count ? queue_count : 1, sizeof(*c->picked));
+	if (!c->picked) {
+		free(c);
+		return -ENOMEM;
+	}
 	c->ops = *ops;
 	c->queues = queues;
 	c->queue_count = queue_count;
@@ -50,6 +55,7 @@ void correlate_free(struct correlate *c)
 		HASH_DEL(c->origins, o);
 		free(o);
 	}
+	free(c->picked);
 	free(c);
 }
 
@@ -100,7 +106,7 @@ void injection_put(struct correlate *c, struct injection *i)
 	injection_free(i);
 }
 
-static struct injection *injection_find(struct correlate *c, uint64_t id)
+struct injection *injection_find(struct correlate *c, uint64_t id)
 {
 	struct injection *i = NULL;
 
@@ -280,10 +286,18 @@ static int on_exec(struct correlate *c, const struct record *r)
 	struct injection *i;
 	enum run run;
 
-	if (!t)
+	/* The kernel side's word counts: another injection means that a record in between was lost. */
+	if (!t || (t->injection && t->injection->id != e->injection))
 		t = task_add(c, &e->h.task, e->origin, e->injection);
 	if (!t)
 		return -ENOMEM;
+	if (!t->injection) {
+		t->injection = injection_find(c, e->injection);
+		if (t->injection) {
+			t->injection->refs++;
+			t->injection->tasks++;
+		}
+	}
 	run = mta && base ? mta->classify(base, args.s, args.len) : RUN_OTHER;
 	/* A sendmail that is a link to something else is what it is called. */
 	if (run == RUN_OTHER && e->role == ST_ROLE_INJECTOR)
@@ -291,7 +305,7 @@ static int on_exec(struct correlate *c, const struct record *r)
 	t->before = t->run;
 	t->run = run;
 	t->mta = mta;
-	i = t->injection ? t->injection : injection_find(c, e->injection);
+	i = t->injection;
 	if (!i) {
 		i = injection_new(c, r, e, t);
 		if (!i)
@@ -366,7 +380,10 @@ int correlate_record(struct correlate *c, const struct record *r)
 	return err;
 }
 
-/* Tasks whose exit was lost would keep their origin for ever. A few are looked at each time. */
+/*
+ * Tasks whose exit was lost would keep their origin for ever. A few are looked at each time; one that is gone is dropped the next time, because
+ * its last records may still be in the ring.
+ */
 static void sweep(struct correlate *c)
 {
 	struct task *t, *next;
@@ -375,10 +392,11 @@ static void sweep(struct correlate *c)
 	HASH_ITER(hh, c->tasks, t, next) {
 		if (looked++ >= 256)
 			break;
-		if (!c->ops.alive(c->ops.arg, &t->key)) {
+		if (t->gone) {
 			c->stats.forgotten++;
 			task_drop(c, t);
 		} else {
+			t->gone = !c->ops.alive(c->ops.arg, &t->key);
 			/* to the end of the order, so that the next sweep looks at others */
 			HASH_DEL(c->tasks, t);
 			HASH_ADD(hh, c->tasks, key, sizeof(t->key), t);
@@ -389,6 +407,7 @@ static void sweep(struct correlate *c)
 void correlate_tick(struct correlate *c, uint64_t now)
 {
 	correlate_wait(c, now);
+	correlate_note_losses(c, now);
 	if (now - c->swept > 1000000000ULL) {
 		c->swept = now;
 		if (HASH_COUNT(c->tasks) > 1024 || now - c->swept_all > 30000000000ULL) {

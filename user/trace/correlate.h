@@ -90,6 +90,8 @@ struct correlate_ops {
 	const char *(*program)(void *arg, uint32_t program, const struct mta **mta);
 	/* Is a process that is not known to have ended still there? For records that were lost. */
 	bool (*alive)(void *arg, const struct st_task *task);
+	/* How many records of queue operations were lost so far; NULL: none ever. */
+	uint64_t (*lost)(void *arg);
 	void *arg;
 };
 

@@ -12,6 +12,7 @@ struct task {
 	bool origin_lost;
 	enum run run, before;
 	const struct mta *mta;
+	bool gone; /* the process was not there any more at the last sweep */
 	UT_hash_handle hh;
 };
 
@@ -45,15 +46,24 @@ struct correlate {
 	struct waiting *waiting;
 	size_t origin_count, waiting_count;
 	uint64_t swept, swept_all;
+	uint64_t *picked; /* per queue, boot ns: when pickup last unlinked a maildrop file */
+	/* what ops.lost said when, newest at loss_at - 1 */
+	struct {
+		uint64_t time, count;
+	} losses[64];
+	size_t loss_at;
 	struct correlate_stats stats;
 };
 
 struct task *task_find(struct correlate *c, const struct st_task *key);
+struct injection *injection_find(struct correlate *c, uint64_t id);
 void injection_put(struct correlate *c, struct injection *i);
 void injection_free(struct injection *i);
 void in_flight_drop(struct correlate *c, struct in_flight *f);
 
 int correlate_queue(struct correlate *c, const struct record *r);
 void correlate_wait(struct correlate *c, uint64_t now);
+/* Remembers how much was lost until now. */
+void correlate_note_losses(struct correlate *c, uint64_t now);
 
 #endif

@@ -5,12 +5,14 @@
  * Most MTAs commit with one operation, done by a process of the injection itself. Postfix needs more: postdrop renames an empty file to
  * maildrop/X (first id), pickup hands it to a cleanup process that renames an empty file to incoming/Y (the id), writes it, and pickup unlinks
  * maildrop/X once cleanup has said that Y is safe. pickup is one process and does one message at a time (master.cf, maxproc 1), so when
- * X goes, exactly one complete message "from userid" is waiting, and that is X's. Where more than one waits, the link is a guess and said so.
+ * X goes, exactly one complete message "from userid" has come since the last one went, and that is X's. Where there are more, or records were
+ * lost meanwhile, the link would be a guess: the message then has no name.
  */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/cleanup.h"
 #include "trace/correlate_internal.h"
 
 #define NS 1000000000ULL
@@ -119,10 +121,10 @@ static bool read_facts(struct correlate *c, struct waiting *w)
 	return true;
 }
 
-/* Does this queue's MTA give a message two ids, so that local mail waits for its first to go? */
+/* Does this queue's MTA give a message two ids, so that local mail waits for its first to go? What could not be read may be local. */
 static bool two_ids(const struct waiting *w)
 {
-	return w->q.has_facts && w->q.facts.local && !strcmp(w->q.queue->mta->name, "postfix");
+	return (!w->q.has_facts || w->q.facts.local) && !strcmp(w->q.queue->mta->name, "postfix");
 }
 
 /* Returns true when it is done with and was freed by the caller's removal. */
@@ -231,12 +233,12 @@ static struct waiting *wait_new(struct correlate *c, const struct operation *op,
 	w->q.time = op->raw->h.time;
 	w->q.actor = op->actor;
 	w->q.injection = i;
-	w->q.origin_lost = op->raw->injection && !i;
+	w->q.origin_lost = op->raw->injection && !injection_find(c, op->raw->injection);
 	message_facts_init(&w->q.facts);
 	if (i) {
 		i->refs++;
 		i->commits++;
-	} else if (op->raw->injection) {
+	} else if (w->q.origin_lost) {
 		c->stats.injections_lost++;
 	}
 	w->since = op->raw->h.time;
@@ -248,10 +250,12 @@ static struct waiting *wait_new(struct correlate *c, const struct operation *op,
 }
 
 /* The injection that an operation belongs to. A daemon of the MTA has a line of descent, but injects nothing itself. */
-static struct injection *injection_of(const struct operation *op)
+static struct injection *injection_of(struct correlate *c, const struct operation *op)
 {
-	struct injection *i = op->task ? op->task->injection : NULL;
+	struct injection *i = injection_find(c, op->raw->injection);
 
+	if (!i && !op->raw->injection && op->task)
+		i = op->task->injection; /* the kernel side's map was full */
 	if (!i || i->role == ST_ROLE_INJECTOR || i->role == ST_ROLE_SMTPD)
 		return i;
 	return op->actor.run == RUN_FORWARD || op->actor.before == RUN_FORWARD || op->actor.run == RUN_BOUNCE ? i : NULL;
@@ -259,7 +263,7 @@ static struct injection *injection_of(const struct operation *op)
 
 static void on_commit(struct correlate *c, struct operation *op)
 {
-	struct injection *i = injection_of(op);
+	struct injection *i = injection_of(c, op);
 	struct in_flight *f = in_flight_find(c, op->queue_index, op->change.id);
 	struct waiting *w;
 
@@ -288,70 +292,131 @@ static void on_pickup(struct correlate *c, struct operation *op)
 	struct waiting *w;
 
 	c->ops.counted(c->ops.arg, op->queue, 1, false);
-	w = wait_new(c, op, injection_of(op));
+	w = wait_new(c, op, injection_of(c, op));
 	if (!w)
 		return;
 	w->state = WAIT_PICKUP;
 	memcpy(w->q.first_id, op->change.id, sizeof(w->q.first_id));
 }
 
-/* The message that pickup made of a maildrop file: the one that waits for just that. */
-static struct waiting *picked_message(struct correlate *c, const struct waiting *pickup, unsigned *candidates)
+/* ---- from maildrop to a message ---- */
+
+void correlate_note_losses(struct correlate *c, uint64_t now)
+{
+	size_t max = array_size(c->losses);
+
+	if (!c->ops.lost)
+		return;
+	c->losses[c->loss_at % max].time = now;
+	c->losses[c->loss_at % max].count = c->ops.lost(c->ops.arg);
+	c->loss_at++;
+}
+
+/* Were records lost after `time`? Readings are some time apart, so it may say yes when they were lost just before. */
+static bool lost_since(const struct correlate *c, uint64_t time)
+{
+	size_t max = array_size(c->losses);
+	uint64_t before = 0;
+
+	if (!c->ops.lost)
+		return false;
+	for (size_t i = c->loss_at; i > 0 && c->loss_at - i < max; i--) {
+		if (c->losses[(i - 1) % max].time <= time) {
+			before = c->losses[(i - 1) % max].count;
+			break;
+		}
+	}
+	return c->ops.lost(c->ops.arg) != before;
+}
+
+/*
+ * The message that pickup made of a maildrop file: the one that was completed since pickup unlinked the file before. NULL: none.
+ * *doubt says why it may be another one's. `pickup` may be NULL, for a file that was there before tracing began.
+ */
+static struct waiting *picked_message(const struct correlate *c, const struct operation *op,
+				      const struct waiting *pickup, const char **doubt)
 {
 	struct waiting *best = NULL;
+	unsigned read = 0, unread = 0;
 
-	*candidates = 0;
 	for (struct waiting *w = c->waiting; w; w = w->next) {
-		if (w->state == WAIT_FACTS && w->q.queue == pickup->q.queue)
-			(void)advance(c, w, w->since);
-		if (w->state != WAIT_PICKED || w->q.queue != pickup->q.queue)
+		bool better;
+
+		if (w->state != WAIT_PICKED || w->q.queue != op->queue)
 			continue;
-		if (w->q.facts.uid != COUNT_UNKNOWN && w->q.facts.uid != (int64_t)pickup->q.actor.uid)
+		if (w->q.time < c->picked[op->queue_index] || (pickup && w->q.time < pickup->q.time))
 			continue;
-		if (w->q.time < pickup->q.time)
+		if (pickup && w->q.has_facts && w->q.facts.uid != COUNT_UNKNOWN &&
+		    w->q.facts.uid != (int64_t)pickup->q.actor.uid)
 			continue;
-		(*candidates)++;
-		if (!best || w->q.time < best->q.time)
+		/* one that could be read is known to be local */
+		better = !best || (w->q.has_facts && !best->q.has_facts) ||
+			 (w->q.has_facts == best->q.has_facts && w->q.time > best->q.time);
+		if (better)
 			best = w;
+		if (w->q.has_facts)
+			read++;
+		else
+			unread++;
 	}
+	if (read > 1 || (!read && unread > 1))
+		*doubt = "several messages passed through maildrop at once";
+	else if (best && lost_since(c, best->q.time))
+		*doubt = "records of the queue were lost while it passed through maildrop";
 	return best;
 }
 
-static void on_picked(struct correlate *c, struct operation *op)
+static void take_pickup(struct waiting *w, const struct waiting *pickup)
 {
-	struct waiting *pickup = wait_find(c, op->queue, op->change.id, true), *w;
-	unsigned candidates;
-
-	c->ops.counted(c->ops.arg, op->queue, -1, false);
-	if (!pickup)
-		return; /* it was there before tracing began; its message will say so */
-	if (op->task && op->task->injection && op->task->injection == pickup->q.injection) {
-		/* postdrop itself took it away: the injector died or was refused */
-		pickup->q.injection->commits--;
-		wait_remove(c, pickup);
-		return;
-	}
-	correlate_wait(c, op->raw->h.time);
-	w = picked_message(c, pickup, &candidates);
-	if (!w) {
-		if (pickup->q.injection)
-			c->ops.attempted(c->ops.arg, pickup->q.injection,
-					 "it reached maildrop, but no message came of it");
-		wait_remove(c, pickup);
-		return;
-	}
 	w->q.injection = pickup->q.injection;
 	if (w->q.injection)
 		w->q.injection->refs++;
 	w->q.origin_lost = pickup->q.origin_lost;
 	memcpy(w->q.first_id, pickup->q.first_id, sizeof(w->q.first_id));
 	w->q.actor = pickup->q.actor;
-	if (candidates > 1)
-		w->q.doubt = "several messages passed through maildrop at once";
-	if (!pickup->emitted)
+}
+
+/* A maildrop file went without becoming a message. */
+static void drop_pickup(struct correlate *c, struct waiting *pickup, const char *why)
+{
+	if (pickup->q.injection && !pickup->emitted)
+		c->ops.attempted(c->ops.arg, pickup->q.injection, why);
+	wait_remove(c, pickup);
+}
+
+static void on_picked(struct correlate *c, struct operation *op)
+{
+	struct waiting *pickup = wait_find(c, op->queue, op->change.id, true), *w;
+	const char *doubt = NULL;
+
+	c->ops.counted(c->ops.arg, op->queue, -1, false);
+	if (pickup && pickup->q.injection && injection_of(c, op) == pickup->q.injection) {
+		/* postdrop itself took it away: the injector died or was refused */
+		pickup->q.injection->commits--;
+		wait_remove(c, pickup);
+		return;
+	}
+	if (strcmp(op->actor.comm, "pickup")) {
+		if (pickup)
+			drop_pickup(c, pickup, "it was removed from maildrop before it became a message");
+		return;
+	}
+	correlate_wait(c, op->raw->h.time);
+	w = picked_message(c, op, pickup, &doubt);
+	c->picked[op->queue_index] = op->raw->h.time;
+	if (!w) {
+		if (pickup)
+			drop_pickup(c, pickup, "it reached maildrop, but no message came of it");
+		return;
+	}
+	if (pickup && !doubt)
+		take_pickup(w, pickup);
+	w->q.doubt = doubt;
+	if (!pickup || !pickup->emitted)
 		emit(c, &w->q);
 	wait_remove(c, w);
-	wait_remove(c, pickup);
+	if (pickup)
+		wait_remove(c, pickup);
 }
 
 static void on_remove(struct correlate *c, struct operation *op)
