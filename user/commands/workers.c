@@ -16,7 +16,8 @@
 #include "output/page.h"
 #include "web/servers.h"
 
-#define EXIT_USAGE 64
+#define EXIT_USAGE        64
+#define EXIT_NO_PRIVILEGE 77
 
 /* CPU is measured over this long before the first page. */
 #define FIRST_LOOK_NS 200000000L
@@ -192,6 +193,9 @@ static int look_and_show(const struct options *o, struct php_finder *finder,
 		workers_free(&before);
 		before = now;
 		err = show(o, &now);
+		/* what is there could not be read: no privilege, and nothing to wait for */
+		if (!err && geteuid() && !now.busy && !now.idle && (now.denied || now.unread))
+			err = -EPERM;
 		if (err || !(o->interval > 0) || interrupted || (o->count && n + 1 >= o->count))
 			break;
 		wait_seconds(o->interval);
@@ -227,7 +231,11 @@ int command_workers(int argc, char **argv)
 	sigaction(SIGINT, &action, NULL);
 	sigaction(SIGTERM, &action, NULL);
 	err = look_and_show(&o, finder, servers);
-	if (err && err != -EIO) /* a reader that went away wants no message */
+	if (err == -EPERM)
+		return EXIT_NO_PRIVILEGE; /* workers_explain() has said what to do */
+	if (err == -EIO)
+		log_err(err, "the output could not be written");
+	else if (err)
 		log_err(err, "the workers could not be read");
 	return err ? 1 : 0;
 }

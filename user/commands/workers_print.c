@@ -270,7 +270,8 @@ int workers_print_table(FILE *out, const struct workers_view *v, const struct wo
 void workers_explain(const struct workers *all, void (*line)(const char *fmt, ...))
 {
 	if (!all->busy && !all->idle && !all->unread)
-		line("no PHP worker is running on this host");
+		line(all->denied ? "no PHP worker could be looked at"
+				 : "no PHP worker is running on this host");
 	else
 		line("%u busy, %u idle PHP workers", all->busy, all->idle);
 	/* Each reason once, with how many workers have it. */
