@@ -260,6 +260,8 @@ static int run(const struct queue_options *o)
 	else
 		r = print_report(o, &report);
 	tell_failures(&report);
+	for (size_t i = 0; i < report.queue_count; i++)
+		r |= report.count_errors[i];
 	return r || report.unreadable ? 1 : 0;
 }
 
