@@ -1,0 +1,46 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: GPL-2.0-only
+"""Runs the benchmark's phases on a stage and writes their figures to /out/PHASE.json. Started by tests/bench/run."""
+import json
+import os
+import subprocess
+import sys
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, HERE)
+sys.dont_write_bytecode = True
+import measure  # noqa: E402
+import throughput  # noqa: E402
+import tools  # noqa: E402
+
+QUICK = os.environ.get("QUICK") == "1"
+
+
+def save(phase, result):
+    with open(f"/out/{phase}.json", "w", encoding="utf-8") as f:
+        json.dump(result, f, indent=1)
+
+
+def phase_hooks(servers):
+    """What the hooks cost those who do not trigger them, and those who do."""
+    kinds = [tools.Spamtrace, tools.NoQueue, tools.Tool]
+    result = throughput.run(kinds, 3 if QUICK else int(os.environ.get("ROUNDS", "9")), 1200, servers, tools.Tool)
+    throughput.print_table(result)
+    save("hooks", result)
+
+
+PHASES = {"hooks": phase_hooks}
+
+
+def main():
+    os.makedirs("/run/bench", exist_ok=True)
+    servers = measure.Group("servers")
+    servers.enter()
+    subprocess.run(["bash", f"{HERE}/servers.sh"], check=True)
+    measure.Group("driver").enter()
+    throughput.deploy()
+    for phase in sys.argv[1:]:
+        PHASES[phase](servers)
+
+
+main()

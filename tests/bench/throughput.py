@@ -1,0 +1,113 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Requests and mails per second, and CPU time per request, with each tool and without, in turn: bare, tool, bare, tool, ... and
+each tool against the mean of the bare runs before and after it, so that a drift of the machine falls out."""
+import glob
+import os
+import time
+
+import measure
+
+HOST = "blog.test"
+# name: (server, page); the port of FPM is ten higher
+WORKLOADS = {
+    "static": ("mta", 0, "index.html"),
+    "page mod_php": ("mta", 0, "page.php"),
+    "page FPM": ("mta", 10, "page.php"),
+    "mail mod_php, null": ("null", 0, "mail.php"),
+    "mail FPM, null": ("null", 10, "mail.php"),
+    "mail mod_php, Postfix": ("mta", 0, "mail.php"),
+    "mail FPM, Postfix": ("mta", 10, "mail.php"),
+}
+PORTS = {"mta": 8081, "null": 8082, "wrap-null": 8083, "wrap-mta": 8084}
+
+
+def place(workload, wrapped=""):
+    server, plus, page = WORKLOADS[workload]
+    if "mail" not in workload:
+        wrapped = ""
+    return PORTS[wrapped + server] + plus, "/" + page
+
+
+def idle():
+    """Has Postfix put away all that was injected?"""
+    spool = "/var/spool/postfix"
+    return not any(glob.glob(f"{spool}/{d}/*") for d in ("maildrop", "incoming", "active"))
+
+
+def measure_one(workload, milliseconds, servers, tool):
+    """Rate, and microseconds of CPU per request, of the servers' and the tool's. Postfix goes on when the client is served, so
+    there it is all that was used until the queue was empty."""
+    before = servers.cpu() + tool.group.cpu()
+    postfix = workload.endswith("Postfix")
+    port, page = place(workload, tool.servers)
+    load = measure.Load(port, HOST, page, (servers, tool.group), 100 if postfix else 40,
+                        milliseconds // (100 if postfix else 40))
+    tool.sample()
+    if postfix:
+        measure.wait_until("an empty queue", idle)
+        return {"rate": load.rate, "cpu": (servers.cpu() + tool.group.cpu() - before) / load.requests * 1e6}
+    return {"rate": load.rate, "cpu": load.cpu, "instructions": load.instructions, "cycles": load.cycles}
+
+
+def turn(tool, workloads, milliseconds, servers):
+    tool.start()
+    try:
+        return {w: measure_one(w, milliseconds, servers, tool) for w in workloads}
+    finally:
+        tool.stop()
+
+
+def run(kinds, rounds, milliseconds, servers, bare, workloads=tuple(WORKLOADS)):
+    """Ratios to bare by tool, workload and figure, as spreads, and bare's own figures."""
+    plain = {w: {} for w in workloads}
+    ratios = {k.name: {w: {} for w in workloads} for k in kinds}
+    rss = {k.name: 0.0 for k in kinds}
+
+    def naked():
+        out = turn(bare(), workloads, milliseconds, servers)
+        for w, figures in out.items():
+            for k, v in figures.items():
+                plain[w].setdefault(k, []).append(v)
+        return out
+
+    last = naked()
+    for n in range(rounds):
+        start = time.monotonic()
+        for kind in kinds[n % len(kinds):] + kinds[:n % len(kinds)]:
+            tool = kind()
+            got = turn(tool, workloads, milliseconds, servers)
+            after = naked()
+            rss[kind.name] = max(rss[kind.name], tool.rss)
+            for w, figures in got.items():
+                for k, v in figures.items():
+                    mean = (last[w][k] + after[w][k]) / 2
+                    if mean:
+                        ratios[kind.name][w].setdefault(k, []).append(v / mean)
+            last = after
+        print(f"bench: round {n + 1} of {rounds}, {time.monotonic() - start:.0f} s", flush=True)
+    for by_workload in list(ratios.values()) + [plain]:
+        for figures in by_workload.values():
+            for k in figures:
+                figures[k] = measure.spread(figures[k])
+    return {"bare": plain, "ratio": ratios, "rss": rss, "rounds": rounds, "milliseconds": milliseconds}
+
+
+def print_table(result):
+    for w, b in result["bare"].items():
+        print(f"\n{w}: bare {b['rate']['median']:.0f} a second, {b['cpu']['median']:.1f} us of CPU each")
+        for tool, figures in result["ratio"].items():
+            print(f"  {tool:22} " + "  ".join(f"{k} {f['median']:.3f} ({f['min']:.3f}..{f['max']:.3f})"
+                                              for k, f in figures[w].items()))
+
+
+def deploy():
+    root = f"/var/www/vhosts/{HOST}/httpdocs"
+    pages = {
+        "index.html": "<p>hello</p>\n",
+        "page.php": "<?php echo 'hello ', date('H:i'), \"\\n\";\n",
+        "mail.php": "<?php mail('x@elsewhere.test', 'note', \"hello\\n\") or http_response_code(500);\n",
+    }
+    for name, text in pages.items():
+        with open(f"{root}/{name}", "w", encoding="ascii") as f:
+            f.write(text)
+        os.utime(f"{root}/{name}", (time.time() - 3600,) * 2)  # opcache leaves files of the last seconds uncached
