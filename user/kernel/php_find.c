@@ -13,6 +13,7 @@
 
 #include "base/cleanup.h"
 #include "kernel/inode.h"
+#include "kernel/php_walk.h"
 
 /*
  * Where PHP stands: Debian, RHEL and its derivatives, SUSE, Plesk, cPanel, CloudLinux, DirectAdmin,
@@ -382,4 +383,60 @@ int php_finder_scan_processes(struct php_finder *f,
 	if (denied)
 		*denied = refused;
 	return 0;
+}
+
+struct proof {
+	struct php_finder *f;
+	char (*why)[160]; /* by engine: what the last misfit was, "" for none */
+	size_t known;     /* engines that have a place in it */
+};
+
+static int try_process(const struct php_process *found, void *ctx)
+{
+	struct proof *proof = ctx;
+	struct php_engine *e = proof->f->engines[found->engine->index];
+	struct php_process p = *found;
+	char why[160] = "";
+	int err;
+
+	if (e->index >= proof->known || !e->image.st.usable || e->proved)
+		return 0;
+	err = php_walk_selftest(p.pid, &e->image, p.base, why, sizeof(why));
+	/* a server that reloaded its module has it elsewhere than when it was first seen */
+	if (err == -EFAULT && e->image.module && !php_finder_process(proof->f, p.pid, true, &p) &&
+	    p.engine == e)
+		err = php_walk_selftest(p.pid, &e->image, p.base, why, sizeof(why));
+	if (!err)
+		e->proved = true;
+	else if (err == -EFAULT)
+		memcpy(proof->why[e->index], why, sizeof(why));
+	return 0;
+}
+
+int php_finder_prove(struct php_finder *f)
+{
+	_free_ void *why = NULL;
+	struct proof proof = {.f = f};
+	int refused = 0, err;
+
+	/* Finds all engines first: there is a place for each. */
+	if ((err = php_finder_scan_processes(f, NULL, NULL, NULL)))
+		return err;
+	proof.why = why = calloc(f->engine_count + 1, sizeof(*proof.why));
+	if (!why)
+		return -ENOMEM;
+	proof.known = f->engine_count;
+	if ((err = php_finder_scan_processes(f, try_process, &proof, NULL)))
+		return err;
+	for (size_t i = 0; i < proof.known; i++) {
+		struct php_engine *e = f->engines[i];
+
+		if (e->proved || !proof.why[i][0])
+			continue;
+		e->image.st.usable = 0;
+		snprintf(e->image.reason, sizeof(e->image.reason), "self-test failed: %.100s",
+			 proof.why[i]);
+		refused++;
+	}
+	return refused;
 }

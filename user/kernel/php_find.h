@@ -19,7 +19,8 @@ struct php_engine {
 	unsigned index; /* 0 upwards, in order of discovery; never changes */
 	struct st_inode inode;
 	struct php_image image;
-	char *path; /* where it was found, as that process or this one sees it */
+	bool proved; /* a living process of it, with a request running, was read and made sense */
+	char *path;  /* where it was found, as that process or this one sees it */
 };
 
 /* A process that runs an engine. */
@@ -67,6 +68,14 @@ int php_finder_process(struct php_finder *f, pid_t pid, bool fresh, struct php_p
 
 /* A file: 0, -ENOENT when it holds no engine, or another -errno. *out is owned by the finder. */
 int php_finder_path(struct php_finder *f, const char *path, const struct php_engine **out);
+
+/*
+ * Tries every usable engine's layout on the processes that run it now (php_walk_selftest). An
+ * engine that some process contradicts and none confirms is no longer usable: image.st.usable is 0
+ * and image.reason says what did not fit. Nobody is believed alone against others: a customer's
+ * process can put anything into its own memory. Returns how many engines were refused, or -errno.
+ */
+int php_finder_prove(struct php_finder *f);
 
 size_t php_finder_count(const struct php_finder *f);
 const struct php_engine *php_finder_engine(const struct php_finder *f, size_t index);
