@@ -337,7 +337,8 @@ int php_finder_process(struct php_finder *f, pid_t pid, bool fresh, struct php_p
 		if (inode_equal(&f->seen[i].key.exe, &key.exe) &&
 		    f->seen[i].key.start_code == key.start_code)
 			cached = &f->seen[i];
-	if (cached && !fresh) {
+	/* Programs that are not position independent start at the same place in every exec. */
+	if (cached && !fresh && key.start_code >> 32) {
 		seen = *cached;
 	} else {
 		if ((err = look_at_process(f, pid, &key, link, &seen)))
