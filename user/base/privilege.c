@@ -133,6 +133,14 @@ static void filter_release(scmp_filter_ctx *f)
 		seccomp_release(*f);
 }
 
+static int allow_if(scmp_filter_ctx f, int call, unsigned argument, scmp_datum_t value)
+{
+	const struct scmp_arg_cmp is = {
+		.arg = argument, .op = SCMP_CMP_EQ, .datum_a = value, .datum_b = 0};
+
+	return seccomp_rule_add_array(f, SCMP_ACT_ALLOW, call, 1, &is);
+}
+
 static int filter_calls(void)
 {
 	__attribute__((cleanup(filter_release))) scmp_filter_ctx f =
@@ -142,13 +150,10 @@ static int filter_calls(void)
 	for (size_t i = 0; !err && i < array_size(allowed); i++)
 		err = seccomp_rule_add(f, SCMP_ACT_ALLOW, allowed[i], 0);
 	for (size_t i = 0; !err && i < array_size(conditional); i++)
-		err = seccomp_rule_add(f, SCMP_ACT_ALLOW, conditional[i].call, 1,
-				       SCMP_CMP(conditional[i].argument, SCMP_CMP_EQ,
-						conditional[i].value));
-	/* abort() */
-	if (!err)
-		err = seccomp_rule_add(f, SCMP_ACT_ALLOW, SCMP_SYS(tgkill), 1,
-				       SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)getpid()));
+		err = allow_if(f, conditional[i].call, conditional[i].argument,
+			       conditional[i].value);
+	if (!err) /* abort() */
+		err = allow_if(f, SCMP_SYS(tgkill), 0, (scmp_datum_t)getpid());
 	if (!err)
 		err = seccomp_attr_set(f, SCMP_FLTATR_CTL_OPTIMIZE, 2); /* a tree: many calls */
 	return err ? err : seccomp_load(f);

@@ -40,14 +40,20 @@ static void put_culprit(struct json_builder *b, const struct mail_event *e)
 	json_put_text(b, "spamtrace.culprit.function", e->culprit_function);
 	if (e->culprit_line)
 		json_put(b, "spamtrace.culprit.line", json_integer(e->culprit_line));
+	json_put_text(b, "spamtrace.culprit.note", f->note);
+	json_put_text(b, "spamtrace.culprit.real_path", f->real_path);
 	if (!f->known)
 		return;
+	if (f->kept)
+		json_put(b, "spamtrace.culprit.kept", json_true());
 	if (f->deleted)
 		json_put(b, "spamtrace.culprit.deleted", json_true());
 	json_put_id(b, "spamtrace.culprit.owner", f->owner);
 	json_put_count(b, "spamtrace.culprit.size", f->size);
 	json_put_id(b, "spamtrace.culprit.inode", f->inode);
 	json_put_text(b, "spamtrace.culprit.sha256", f->sha256);
+	if (f->sha256 && f->sha256_cut)
+		json_mark_cut(b, "spamtrace.culprit.sha256");
 	if (f->mtime_ns) {
 		clock_rfc3339(time, f->mtime_ns);
 		json_put(b, "spamtrace.culprit.mtime", json_string(time));

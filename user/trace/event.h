@@ -69,14 +69,23 @@ struct frame {
 /* Sizes of unknown counts. */
 #define COUNT_UNKNOWN (-1)
 
-/* The culprit file as it was at its first message; see issue text in README, "Evidence". */
+/*
+ * The culprit file (the primary script, where there is no culprit) as it was when it sent: looked at
+ * at its first message, and again when it changed. spamtrace.culprit.*: owner (a uid), size, inode,
+ * mtime, sha256, deleted, kept, real_path, note; spamtrace.culprit.sha256 is marked as cut when it is
+ * of the first 4 MiB only.
+ */
 struct file_facts {
-	bool known;
-	bool deleted;
-	int64_t owner; /* uid */
+	bool known;   /* false: no more than `note` */
+	bool deleted; /* its name is gone */
+	bool sha256_cut;
+	bool kept;     /* a copy of it is in the --evidence directory */
+	int64_t owner; /* uid; this and the next two: COUNT_UNKNOWN */
 	int64_t size, inode;
 	uint64_t mtime_ns;
-	const char *sha256; /* hex */
+	const char *sha256;    /* hex; NULL: not read, `note` says why */
+	const char *real_path; /* when a directory of its path is a link */
+	const char *note;      /* what is missing and why; NULL: nothing */
 };
 
 /* mail-queued, mail-attempted, smtp-connected, mail-removed. */
