@@ -28,7 +28,7 @@
 
 /* One record: its struct in bytes[], its strings behind it. */
 struct rec {
-	_Alignas(8) char bytes[sizeof(struct st_origin) + 16384];
+	_Alignas(8) char bytes[sizeof(struct st_origin) + 32000];
 	size_t fixed, len;
 };
 

@@ -95,6 +95,8 @@ int record_queue_name(const struct record *r, struct st_str s, char *out, size_t
 	size_t at = 0, start = 0;
 	char path[1024];
 
+	if (t.len && t.cut)
+		return -ENAMETOOLONG; /* the rest of a queue id would be another id */
 	for (size_t i = 0; i <= t.len; i++) {
 		if (i < t.len && t.s[i] && t.s[i] != '/')
 			continue;

@@ -38,7 +38,7 @@ int record_path(const struct record *r, struct st_str s, char *out, size_t size)
 
 /*
  * A name below a queue's root: components may be separated by NUL (dentries) or '/'; "//" and "./" are taken out.
- * 0, -ENODATA when empty, -ENAMETOOLONG, -EINVAL for a ".." in it.
+ * 0, -ENODATA when empty, -ENAMETOOLONG (also when it was cut), -EINVAL for a ".." in it.
  */
 int record_queue_name(const struct record *r, struct st_str s, char *out, size_t size);
 

@@ -94,17 +94,18 @@ bool culprit_unwrap_eval(char *file, uint32_t *line)
 	do {
 		found = false;
 		for (size_t i = 0; i < sizeof(tails) / sizeof(tails[0]); i++) {
-			size_t n = strlen(file), m = strlen(tails[i]);
-			char *open;
+			size_t n = strlen(file), m = strlen(tails[i]), open;
 
 			if (n <= m || strcmp(file + n - m, tails[i]))
 				continue;
-			file[n - m] = '\0';
-			open = strrchr(file, '(');
-			if (!open || open == file)
+			open = n - m;
+			while (open && file[open - 1] >= '0' && file[open - 1] <= '9')
+				open--;
+			/* a file may be called so: without a number and a name before it, it is one */
+			if (open == n - m || open < 2 || file[open - 1] != '(')
 				return any;
-			*line = (uint32_t)strtoul(open + 1, NULL, 10);
-			*open = '\0';
+			*line = (uint32_t)strtoul(file + open, NULL, 10);
+			file[open - 1] = '\0';
 			any = found = true;
 			break;
 		}

@@ -115,6 +115,8 @@ int origin_new(const struct record *r, struct origin **out)
 	o->script = keep_text(&room, r, raw->script);
 	o->script_cut = record_text(r, raw->script).cut;
 	o->included = keep_text(&room, r, raw->included);
+	o->included_cut = record_text(r, raw->included).cut;
+	o->filename_cut = record_text(r, raw->filename).cut;
 	o->uri = keep_text(&room, r, raw->uri);
 	o->method = keep_text(&room, r, raw->method);
 	o->host = keep_text(&room, r, raw->host);
@@ -160,21 +162,23 @@ static const char *outermost_file(const struct origin *o)
 	return NULL;
 }
 
+static const char path_was_cut[] = "the script's path is longer than what is read of it";
+
 static int cli_primary(const struct origin *o, struct primary *out)
 {
 	static const char relative[] = "the script was named relative to a directory that is not known";
 
 	/* php_cli.c opens the script before it runs it, so its real path is the first of included_files, before auto_prepend_file. */
 	if (o->included && o->included[0] == '/')
-		return set(out, o->included, true, NULL);
+		return set(out, o->included, !o->included_cut, path_was_cut);
 	if (o->script && o->script[0] == '/')
-		return set(out, o->script, true, NULL);
+		return set(out, o->script, !o->script_cut, path_was_cut);
 	if (o->script && o->cwd && strlen(o->script) + strlen(o->cwd) + 2 < sizeof(out->path)) {
 		char path[1024];
 
 		if (!strcmp(o->script, "-") || !strcmp(o->script, "Standard input code"))
 			return set(out, o->script, true, NULL);
-		stpcpy(stpcpy(stpcpy(path, o->cwd), "/"), o->script);
+		stpcpy(stpcpy(stpcpy(path, o->cwd), o->cwd[1] ? "/" : ""), o->script);
 		return set(out, path, false, "the worker may have changed its directory");
 	}
 	if (!o->stack_cut && outermost_file(o))
@@ -193,7 +197,7 @@ int origin_primary(const struct origin *o, struct primary *out)
 			return set(out, path, true, NULL);
 	}
 	if (o->sapi == ST_SAPI_APACHE2HANDLER && o->filename)
-		return set(out, o->filename, true, NULL);
+		return set(out, o->filename, !o->filename_cut, path_was_cut);
 	if (o->included && o->included[0] == '/')
 		return set(out, o->included, false,
 			   "only the first file of the request is known, which may be an auto_prepend_file");

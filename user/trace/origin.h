@@ -19,7 +19,7 @@ struct origin {
 	uint32_t uid, euid, gid, mntns, image;
 	uint32_t flags; /* enum st_origin_flags */
 	uint8_t why, sapi;
-	bool stack_cut, script_cut;
+	bool stack_cut, script_cut, included_cut, filename_cut;
 	/* NULL where unknown; all live in text[] */
 	const char *script, *included, *uri, *method, *host, *server_name, *docroot, *client, *filename, *cwd;
 	struct frame frames[EVENT_MAX_FRAMES]; /* innermost first, eval unwrapped */
