@@ -312,6 +312,14 @@ static long look_at_map_files(void)
 	return -1;
 }
 
+static long read_memory(void)
+{
+	char byte;
+	struct iovec local = {&byte, 1}, remote = {secret, 1}; /* a child: the same address */
+
+	return process_vm_readv(victim, &local, 1, &remote, 1, 0);
+}
+
 static long name_a_user(void)
 {
 	const struct passwd *pw = getpwuid(0);
@@ -332,6 +340,7 @@ static void can_do(void **state)
 	assert_int_equal(in_child(look_at_process, true), 1);
 	assert_int_equal(in_child(look_at_map_files, true), 1);
 	assert_int_equal(in_child(name_a_user, true), 1);
+	assert_int_equal(in_child(read_memory, true), 1);
 }
 
 static long status_is_low(void)

@@ -65,7 +65,8 @@ static const int allowed[] = {
 	SCMP_SYS(fsync),
 	SCMP_SYS(fdatasync),
 	SCMP_SYS(unlinkat),
-	/* memory */
+	/* memory, and that of PHP workers to read */
+	SCMP_SYS(process_vm_readv),
 	SCMP_SYS(mmap),
 	SCMP_SYS(munmap),
 	SCMP_SYS(mremap),
