@@ -9,6 +9,8 @@ import sys
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, HERE)
 sys.dont_write_bytecode = True
+import kernel  # noqa: E402
+import load  # noqa: E402
 import measure  # noqa: E402
 import throughput  # noqa: E402
 import tools  # noqa: E402
@@ -29,7 +31,21 @@ def phase_hooks(servers):
     save("hooks", result)
 
 
-PHASES = {"hooks": phase_hooks}
+def phase_origins(servers):
+    """In-kernel time of an origin, and of a fork that is none of PHP's."""
+    result = kernel.run(servers, 400 if QUICK else 2000)
+    kernel.print_result(result)
+    save("origins", result)
+
+
+def phase_load(_):
+    """1,000 messages a second; start; latency."""
+    result = load.run(6000 if QUICK else 100_000, 3 if QUICK else 15, 100_000)
+    load.print_result(result)
+    save("load", result)
+
+
+PHASES = {"origins": phase_origins, "load": phase_load, "hooks": phase_hooks}
 
 
 def main():

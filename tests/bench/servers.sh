@@ -18,7 +18,13 @@ else
 	cp -a /var/spool/postfix/. /run/bench/spool/
 	mount --bind /run/bench/spool /var/spool/postfix
 fi
-start_mta
+if [ "$STAGE_MTA" = qmail ]; then
+	# Its users, directories and injectors, without the daemons: the storm's own sweeper plays them.
+	/opt/standin/qmail/qmail-start --install /opt/standin/qmail
+	echo stage.example.test >/var/qmail/control/me
+else
+	start_mta
+fi
 if [ "$STAGE_MTA" = postfix ]; then
 	# Remote mail is thrown away at once: a message's whole life, and the queue does not grow.
 	postconf -e default_transport=discard:none defer_transports=

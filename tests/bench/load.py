@@ -1,0 +1,239 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""A storm of messages: PHP pages that start a qmail-queue for each, at a given pace, into a queue on tmpfs; what spamtrace uses
+meanwhile, what it loses, how late it tells. And how long it takes to start."""
+import http.client
+import json
+import multiprocessing
+import os
+import re
+import signal
+import subprocess
+import threading
+import time
+from datetime import datetime
+
+import measure
+
+QUEUE = "/var/qmail/queue"
+SITES = ("blog.test", "shop.test", "club.test")
+SCRIPTS = 6
+PORTS = (8081, 8091)
+STORM = """<?php
+set_time_limit(0);
+$n = (int) $_GET['n'];
+$gap = 1e9 / $_GET['rate'];
+$io = [['file', '/run/bench/message', 'r'], ['file', '/run/bench/envelope', 'r']];
+$start = hrtime(true);
+for ($i = 0; $i < $n; $i++) {
+    $p = proc_open(['/var/qmail/bin/qmail-queue'], $io, $pipes);
+    if (proc_close($p) !== 0) {
+        http_response_code(500);
+        break;
+    }
+    $ahead = $start + ($i + 1) * $gap - hrtime(true);
+    if ($ahead > 0) {
+        usleep((int) ($ahead / 1000));
+    }
+}
+echo $i;
+"""
+
+
+def deploy():
+    with open("/run/bench/message", "w", encoding="ascii") as f:
+        f.write("To: x@elsewhere.test\nFrom: info@blog.test\nSubject: your parcel\n\n" + "Pay the fee.\n" * 40)
+    with open("/run/bench/envelope", "w", encoding="ascii") as f:
+        f.write("Finfo@blog.test\0Tx@elsewhere.test\0\0")
+    for i in range(SCRIPTS):
+        path = script(i)
+        with open(path, "w", encoding="ascii") as f:
+            f.write(STORM)
+        os.utime(path, (time.time() - 3600,) * 2)
+
+
+def script(i):
+    return f"/var/www/vhosts/{SITES[i % 3]}/httpdocs/storm{i}.php"
+
+
+def qmail_clean(age, stop):
+    """In place of qmail-send and qmail-clean: takes messages away when they are `age` seconds old, in the order of qmail."""
+    while not stop.is_set():
+        limit = time.time() - age
+        for entry in os.scandir(f"{QUEUE}/todo"):
+            if entry.stat().st_mtime <= limit:
+                n = entry.name
+                os.unlink(f"{QUEUE}/intd/{n}")
+                os.unlink(f"{QUEUE}/todo/{n}")
+                os.unlink(f"{QUEUE}/mess/{int(n) % 23}/{n}")
+        stop.wait(0.1)
+
+
+class Tracer:
+    """spamtrace with JSON lines on a pipe; notes when each message's line arrives."""
+
+    def __init__(self, group, *options):
+        self.group = group
+        self.late = []
+        self.right = self.wrong = self.removed = 0
+        self.ended = {}
+        start = time.monotonic()
+        self.process = subprocess.Popen(["spamtrace", "trace", "-o", "json", *options], stdin=subprocess.DEVNULL,
+                                        stdout=subprocess.PIPE, stderr=subprocess.PIPE, preexec_fn=group.enter)
+        for line in self.process.stderr:
+            if b"spamtrace: tracing" in line:
+                break
+        else:
+            raise RuntimeError("spamtrace does not trace")
+        self.started = time.monotonic() - start
+        self.reader = threading.Thread(target=self.read)
+        self.reader.start()
+
+    def read(self):
+        scripts = {json.dumps(script(i)).encode() for i in range(SCRIPTS)}
+        for line in self.process.stdout:
+            now = time.time()
+            if b'"mail-queued"' in line:
+                at = re.search(rb'"@timestamp": ?"([^"]{19})(\.\d+)Z', line)
+                self.late.append(now - datetime.fromisoformat(at.group(1).decode() + "+00:00").timestamp()
+                                 - float(at.group(2)))
+                path = re.search(rb'"file(?:\.path|": ?\{[^}]*"path)": ?("[^"]+")', line)
+                if path and path.group(1) in scripts:
+                    self.right += 1
+                else:
+                    self.wrong += 1
+            elif b'"mail-removed"' in line:
+                self.removed += 1
+            elif b'"trace-ended"' in line:
+                self.ended = json.loads(line)
+
+    def stop(self):
+        self.rss = measure.peak_rss(self.process.pid)
+        self.process.send_signal(signal.SIGINT)
+        self.reader.join(60)
+        self.status = self.process.wait(60)
+
+
+def get(record, name):
+    """A field of a JSON line, whether its keys are nested or dotted."""
+    if name in record:
+        return record[name]
+    for part in name.split("."):
+        record = record.get(part, {}) if isinstance(record, dict) else {}
+    return record or None
+
+
+def send(total, rate):
+    """All scripts at once, in requests of some seconds each; how many were sent, in how long."""
+    sent = []
+
+    def one(i):
+        left = total // SCRIPTS
+        while left:
+            n = min(left, max(1, int(rate / SCRIPTS * 20)))
+            connection = http.client.HTTPConnection("127.0.0.1", PORTS[i % 2], timeout=300)
+            connection.request("GET", f"/storm{i}.php?n={n}&rate={rate / SCRIPTS}", headers={"Host": SITES[i % 3]})
+            answer = connection.getresponse()
+            sent.append(int(answer.read() or 0))
+            connection.close()
+            if answer.status != 200:
+                raise RuntimeError(f"storm{i}: {answer.status}")
+            left -= n
+
+    start = time.monotonic()
+    threads = [threading.Thread(target=one, args=(i,)) for i in range(SCRIPTS)]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join()
+    return sum(sent), time.monotonic() - start
+
+
+def storm(group, total, rate, *options):
+    stop = multiprocessing.Event()
+    clean = multiprocessing.Process(target=qmail_clean, args=(1.0, stop))
+    clean.start()
+    tracer = Tracer(group, *options)
+    before = usage(group)
+    sent, seconds = send(total, rate)
+    after = usage(group)
+    time.sleep(2)
+    tracer.stop()
+    stop.set()
+    clean.join()
+    return {"rate": sent / seconds, "asked": rate, "sent": sent, "right": tracer.right, "wrong": tracer.wrong,
+            "lost": sent - tracer.right - tracer.wrong, "losses": get(tracer.ended, "spamtrace.lost") or {},
+            "user": (after[0] - before[0]) / seconds, "system": (after[1] - before[1]) / seconds,
+            "user_us": (after[0] - before[0]) / sent * 1e6, "rss": tracer.rss, "removed": tracer.removed,
+            "late_ms": measure.quantiles([s * 1e3 for s in tracer.late]), "late_max_ms": max(tracer.late) * 1e3}
+
+
+def usage(group):
+    """(user, system) seconds."""
+    with open(f"{group.dir}/cpu.stat", encoding="ascii") as f:
+        text = f.read()
+    return tuple(int(re.search(rf"{k}_usec (\d+)", text).group(1)) / 1e6 for k in ("user", "system"))
+
+
+def start_times(group, count):
+    out = []
+    for _ in range(count):
+        t = Tracer(group)
+        out.append(t.started)
+        t.stop()
+    return measure.spread(out)
+
+
+def idle_workers(count):
+    """A pool of that many PHP-FPM workers that do nothing."""
+    conf = "/etc/stage/idle.conf"
+    with open(conf, "w", encoding="ascii") as f:
+        f.write("[global]\npid = /run/fpm/idle.pid\nerror_log = /var/log/stage/idle.log\n[idle]\nuser = www-data\n"
+                f"group = www-data\nlisten = /run/fpm/idle.sock\npm = static\npm.max_children = {count}\n")
+    subprocess.run(["sh", "-c", f"php-fpm$(ls /etc/php) -y {conf}"], check=True)
+
+
+def idle_cost(group, seconds):
+    """Share of a core that spamtrace takes while nothing happens."""
+    t = Tracer(group)
+    before = usage(group)
+    time.sleep(seconds)
+    after = usage(group)
+    t.stop()
+    return {"user": (after[0] - before[0]) / seconds, "system": (after[1] - before[1]) / seconds, "rss": t.rss}
+
+
+def fill(messages):
+    """A queue that has grown: sampling counts it every second."""
+    os.chmod(QUEUE, 0o755)
+    for i in range(messages):
+        n = 90000000 + i
+        for d in (f"mess/{n % 23}", f"info/{n % 23}"):
+            os.close(os.open(f"{QUEUE}/{d}/{n}", os.O_CREAT | os.O_WRONLY, 0o644))
+
+
+def run(total, repeats, messages_in_queue):
+    deploy()
+    group = measure.Group("tool")
+    result = {"start": start_times(group, repeats), "idle": idle_cost(group, 5)}
+    result["slow"] = storm(group, 20 * 5, 20)
+    result["storm"] = storm(group, total, 1000)
+    fill(messages_in_queue)
+    result["in_queue"] = messages_in_queue
+    result["idle_full"] = idle_cost(group, 5)
+    idle_workers(500)
+    result["start_500"] = start_times(group, repeats)
+    return result
+
+
+def print_result(r):
+    for what, key in (("", "start"), (", 500 idle workers", "start_500")):
+        s = r[key]
+        print(f"start to 'tracing'{what}: median {s['median'] * 1000:.0f} ms ({s['min'] * 1000:.0f}..{s['max'] * 1000:.0f})")
+    for what, key in (("an empty queue", "idle"), (f"{r['in_queue']} messages in the queue", "idle_full")):
+        s = r[key]
+        print(f"idle with {what}: {s['user'] * 100:.2f} % of a core in user space, {s['system'] * 100:.2f} % in the kernel, {s['rss']:.1f} MiB")
+    for key in ("slow", "storm"):
+        s = r[key]
+        print(f"{s['sent']} messages at {s['rate']:.0f} a second: {s['right']} right, {s['wrong']} wrong, {s['lost']} lost, losses {s['losses']}; "
+              f"{s['user'] * 100:.2f} % of a core in user space ({s['user_us']:.1f} us a message), {s['system'] * 100:.2f} % in the kernel; "
+              f"peak RSS {s['rss']:.1f} MiB; commit to line: median {s['late_ms']['median']:.1f} ms, p95 {s['late_ms']['p95']:.1f}, most {s['late_max_ms']:.1f}")
