@@ -141,6 +141,7 @@ static void on_queued(void *arg, const struct queued *q)
 	session_callbacks(s, NULL, &ops);
 	attribute_queued(&ops, q, &room, &e);
 	e.wall_ns = wall(s, q->time);
+	session_facts(s, q->injection, NULL, &e);
 	balance_queued(balance_of(s, q->queue), e.source);
 	session_send_mail(s, &e);
 }
@@ -155,6 +156,7 @@ static void on_attempted(void *arg, const struct injection *i, const char *why)
 	session_callbacks(s, NULL, &ops);
 	attribute_attempt(&ops, i, why, &room, &e);
 	e.wall_ns = wall(s, i->time);
+	session_facts(s, i, NULL, &e);
 	session_send_mail(s, &e);
 }
 
@@ -188,6 +190,7 @@ static void on_connected(void *arg, const struct st_connect *k, const struct ori
 	session_callbacks(s, NULL, &ops);
 	attribute_connect(&ops, k, o, &room, &e);
 	e.wall_ns = wall(s, k->h.time);
+	session_facts(s, NULL, o, &e);
 	session_send_mail(s, &e);
 }
 
@@ -275,6 +278,7 @@ static void on_record(void *arg, const void *bytes, size_t len)
 		return;
 	}
 	correlate_record(s->correlate, &r);
+	session_early_look(s, &r);
 }
 
 void session_drain(struct session *s)

@@ -4,6 +4,7 @@
 #define ST_SESSION_H
 
 #include "commands/trace_options.h"
+#include "evidence/evidence.h"
 #include "kernel/probe.h"
 #include "kernel/programs.h"
 #include "output/sink.h"
@@ -29,6 +30,7 @@ struct session {
 	struct tally *tally;
 	struct servers *servers;
 	struct vhost_table *vhosts;
+	struct evidence_locker *evidence;
 	struct sink *screen, *recording;
 
 	uint64_t sequence, started_ns, started_boot;
@@ -56,6 +58,11 @@ void session_watch_queues(struct session *s);
 
 /* Reads the ring empty. */
 void session_drain(struct session *s);
+
+/* Looks at the culprit's file when its injector starts: by the time its message is reported it may be gone. */
+void session_early_look(struct session *s, const struct record *r);
+/* Sets e->culprit; the file is that of the origin, of the injection's when NULL, else of the injection. */
+void session_facts(struct session *s, const struct injection *i, const struct origin *o, struct mail_event *e);
 
 void session_send_mail(struct session *s, struct mail_event *e);
 void session_summary(struct session *s, enum action action);

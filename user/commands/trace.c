@@ -25,6 +25,7 @@
 
 static void session_close(struct session *s)
 {
+	evidence_free(s->evidence);
 	if (s->screen)
 		s->screen->free(s->screen);
 	if (s->recording)
@@ -118,6 +119,9 @@ static int session_open(struct session *s)
 	if (!s->tally || !s->servers)
 		return -ENOMEM;
 	err = open_sinks(s);
+	if (err)
+		return err;
+	err = evidence_new(s->options.evidence, s->own_mntns, &s->evidence);
 	if (err)
 		return err;
 	err = load(s);
