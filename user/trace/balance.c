@@ -43,6 +43,11 @@ static int64_t net(uint64_t in, uint64_t out)
 	return (int64_t)in - (int64_t)out;
 }
 
+static int64_t higher(int64_t a, int64_t b)
+{
+	return a > b ? a : b;
+}
+
 /* How far `n` lies outside [low, high]. */
 static int64_t outside(int64_t n, int64_t low, int64_t high)
 {
@@ -119,6 +124,7 @@ void balance_sample(struct balance *b, const struct balance_totals *before, cons
 		    const char *why, uint64_t wall_ns, struct queue_event *out)
 {
 	const struct balance_totals *after = &b->totals;
+	int64_t low, high;
 
 	if (!counts) {
 		b->missing = true;
@@ -131,14 +137,19 @@ void balance_sample(struct balance *b, const struct balance_totals *before, cons
 	b->last = counts->messages;
 	b->unprocessed = counts->unprocessed;
 	b->partial = counts->partial;
+	low = net(before->entered + before->flight_in, after->left + after->flight_out);
+	high = net(after->entered + after->flight_in, before->left + before->flight_out);
 	if (!b->started) {
 		b->started = true;
-		b->start = counts->messages - net(before->entered, before->left) - before->in_flight;
-		b->start_partial = counts->partial;
+		b->start = b->last - net(before->entered, before->left) - before->in_flight;
+		b->start_low = b->last - high;
+		b->start_high = b->last - low;
 	}
-	b->unexplained = outside(counts->messages - b->start,
-				 net(before->entered + before->flight_in, after->left + after->flight_out),
-				 net(after->entered + after->flight_in, before->left + before->flight_out));
+	b->unexplained = outside(b->last, b->start_low + low, b->start_high + high);
+	if (!b->unexplained) {
+		b->start_low = higher(b->start_low, b->last - high);
+		b->start_high = -higher(-b->start_high, low - b->last);
+	}
 	describe(b, counts->partial);
 	remember(b, wall_ns);
 	balance_event(b, wall_ns, out);

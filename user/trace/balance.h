@@ -4,6 +4,7 @@
  *
  * A count takes time, and messages come and go meanwhile. So the hooks' totals are taken before and after it, and a count is unexplained only by
  * as much as no order of those events could make it: start + in(before) - out(after) <= count <= start + in(after) - out(before).
+ * The start is known only from the first count in the same way; later ones narrow it down.
  */
 #ifndef ST_BALANCE_H
 #define ST_BALANCE_H
@@ -21,7 +22,7 @@ struct balance {
 	const char *mta, *directory;
 	bool started;
 	int64_t start;		/* first count */
-	int64_t start_partial;
+	int64_t start_low, start_high; /* what may have lain there at the start: the first count took time, too */
 	struct balance_totals totals;
 	uint64_t queued, removed; /* messages, for people: first ids are not counted twice */
 	uint64_t by_source[SOURCE_COUNT];

@@ -164,7 +164,9 @@ static int more_messages(const void *a, const void *b)
 
 	if (nx != ny)
 		return nx < ny ? 1 : -1;
-	return x->attempts < y->attempts ? 1 : x->attempts > y->attempts ? -1 : 0;
+	if (x->attempts != y->attempts)
+		return x->attempts < y->attempts ? 1 : -1;
+	return x->first_wall_ns < y->first_wall_ns ? -1 : x->first_wall_ns > y->first_wall_ns;
 }
 
 size_t tally_rows(struct tally *t, enum tally_by by, struct tally_row *rows, size_t max, size_t *more)
