@@ -96,7 +96,7 @@ static const char local[] = ID "-H\n"
 static void test_facts(void **state)
 {
 	struct fixture_recipients r = {0};
-	struct message_facts f;
+	struct message_facts f = {0};
 	struct mta_queue q;
 
 	(void)state;
@@ -134,7 +134,7 @@ static void test_facts_smtp(void **state)
 		{"2001:db8::1.55696", "2001:db8::1"}, {"", ""},
 	};
 	struct fixture_recipients r = {0};
-	struct message_facts f;
+	struct message_facts f = {0};
 	struct mta_queue q;
 	char text[1024];
 
@@ -178,7 +178,7 @@ static void test_hostile(void **state)
 		ID "-H\na 1 1\n<>\n1 0\nXX\n99999999999\n\n",
 		ID "-H\na 1 1\n<>\n1 0\nXX\n5\na@b\n\n",
 	};
-	struct message_facts f;
+	struct message_facts f = {0};
 	struct mta_queue q;
 
 	(void)state;

@@ -219,7 +219,8 @@ static void test_received_hostile(void **state)
 	memset(line, '(', sizeof(line));
 	assert_int_equal(message_received(line, sizeof(line), &r), -EINVAL);
 	memset(line, 'a', sizeof(line));
-	memcpy(line, "from ", 5);
+	for (size_t i = 0; i < 5; i++)
+		line[i] = "from "[i];
 	assert_int_equal(message_received(line, sizeof(line), &r), 0);
 	assert_int_equal(strlen(r.helo), sizeof(r.helo) - 1);
 	for (size_t i = 0; i < sizeof(received) / sizeof(received[0]); i++)

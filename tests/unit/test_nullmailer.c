@@ -40,7 +40,7 @@ static void test_classify(void **state)
 static void test_facts(void **state)
 {
 	struct fixture_recipients r = {0};
-	struct message_facts f;
+	struct message_facts f = {0};
 	struct mta_queue q;
 	struct queue_counts c;
 

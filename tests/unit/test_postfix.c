@@ -120,7 +120,7 @@ static void test_facts_smtp(void **state)
 {
 	static struct file f;
 	struct fixture_recipients r = {0};
-	struct message_facts m;
+	struct message_facts m = {0};
 	struct mta_queue q;
 	char address[32];
 
@@ -169,7 +169,7 @@ static void test_facts_smtp(void **state)
 static void test_facts_local(void **state)
 {
 	static struct file f;
-	struct message_facts m;
+	struct message_facts m = {0};
 	struct mta_queue q;
 
 	(void)state;
@@ -200,7 +200,7 @@ static void test_facts_local(void **state)
 static void test_facts_maildrop(void **state)
 {
 	static struct file f;
-	struct message_facts m;
+	struct message_facts m = {0};
 	struct mta_queue q;
 
 	(void)state;
@@ -230,7 +230,7 @@ static void test_facts_maildrop(void **state)
 static void test_facts_bounce(void **state)
 {
 	static struct file f;
-	struct message_facts m;
+	struct message_facts m = {0};
 	struct mta_queue q;
 
 	(void)state;
@@ -257,7 +257,7 @@ static void test_facts_bounce(void **state)
 static void test_pointers(void **state)
 {
 	static struct file f;
-	struct message_facts m;
+	struct message_facts m = {0};
 	struct mta_queue q;
 	char to[32];
 
@@ -290,7 +290,7 @@ static void test_pointers(void **state)
 static void test_hostile(void **state)
 {
 	static struct file f;
-	struct message_facts m;
+	struct message_facts m = {0};
 	struct mta_queue q;
 
 	(void)state;

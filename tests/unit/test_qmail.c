@@ -92,7 +92,7 @@ static void test_facts(void **state)
 {
 	static const char todo[] = "u33\0p4373\0Fa@b.test\0Tc@d.test\0Te@f.test";
 	struct fixture_recipients r = {0};
-	struct message_facts f;
+	struct message_facts f = {0};
 	struct mta_queue q;
 
 	(void)state;
@@ -123,7 +123,7 @@ static void test_facts(void **state)
 static void test_facts_preprocessed(void **state)
 {
 	struct fixture_recipients r = {0};
-	struct message_facts f;
+	struct message_facts f = {0};
 	struct mta_queue q;
 	char many[8192];
 	size_t n = 0;
@@ -155,7 +155,7 @@ static void test_facts_preprocessed(void **state)
 
 static void test_hostile_files(void **state)
 {
-	struct message_facts f;
+	struct message_facts f = {0};
 	struct mta_queue q;
 	int listed = 0;
 
@@ -244,7 +244,7 @@ static void test_vanished(void **state)
 static void test_split_todo(void **state)
 {
 	struct queue_counts c;
-	struct message_facts f;
+	struct message_facts f = {0};
 	struct mta_queue q;
 
 	(void)state;

@@ -82,7 +82,7 @@ static const char local[] =
 static void test_facts(void **state)
 {
 	struct fixture_recipients r = {0};
-	struct message_facts f;
+	struct message_facts f = {0};
 	struct mta_queue q;
 
 	(void)state;
@@ -108,7 +108,7 @@ static void test_facts(void **state)
 
 static void test_client_queue(void **state)
 {
-	struct message_facts f;
+	struct message_facts f = {0};
 	struct mta_queue q;
 	char howto[512];
 
@@ -129,7 +129,7 @@ static void test_client_queue(void **state)
  * it came from. */
 static void test_forged_submission(void **state)
 {
-	struct message_facts f;
+	struct message_facts f = {0};
 	struct mta_queue q;
 
 	(void)state;
@@ -150,7 +150,7 @@ static void test_forged_submission(void **state)
 
 static void test_bounce(void **state)
 {
-	struct message_facts f;
+	struct message_facts f = {0};
 	struct mta_queue q;
 
 	(void)state;
@@ -172,7 +172,7 @@ static void test_bounce(void **state)
 
 static void test_hostile(void **state)
 {
-	struct message_facts f;
+	struct message_facts f = {0};
 	struct mta_queue q;
 
 	(void)state;
@@ -197,7 +197,7 @@ static void test_hostile(void **state)
 static void test_count(void **state)
 {
 	struct queue_counts c;
-	struct message_facts f;
+	struct message_facts f = {0};
 	struct mta_queue q;
 	int listed = 0;
 

@@ -53,9 +53,9 @@ static error_t option(int key, char *arg, struct argp_state *state)
 	case 'w':
 		grown = reallocarray(o->recordings, o->recording_count + 1, sizeof(*grown));
 		if (!grown)
-			argp_failure(state, 1, ENOMEM, "--recording");
+			return ENOMEM;
+		grown[o->recording_count++] = arg;
 		o->recordings = grown;
-		o->recordings[o->recording_count++] = arg;
 		return 0;
 	case KEY_MTA:
 		o->mta = strcmp(arg, "auto") == 0 ? NULL : mta_by_name(arg);
@@ -165,7 +165,8 @@ static int find(struct mta_queue *queues, int n, const char *id, struct message_
 	int result = -ENOENT;
 
 	for (int i = 0; i < n; i++) {
-		int fd _close_ = queues[i].mta->open(&queues[i], id), r;
+		_close_ int fd = queues[i].mta->open(&queues[i], id);
+		int r;
 
 		if (fd == -EINVAL || fd == -ENOENT)
 			continue;
@@ -200,29 +201,40 @@ static void tell_absence(const struct options *o, int queues, int err)
 			 o->id, o->directory ? o->directory : "the queues of this host");
 }
 
-static int run(const struct options *o)
+static int explain(const struct options *o, struct message_view *m, const struct queue_join *join)
 {
-	struct queue_join *join __attribute__((cleanup(queue_join_freep))) = NULL;
-	struct message_view *m _free_ = calloc(1, sizeof(*m));
 	struct mta_queue queues[QUEUE_MAX];
-	int n, r;
+	int n = mta_find_queues(o->mta, o->directory, queues, QUEUE_MAX);
+	int r = find(queues, n, o->id, m);
 
-	if (!m ||
-	    (o->recording_count && queue_join_new(o->recordings, o->recording_count, &join) < 0))
-		return 1;
-	n = mta_find_queues(o->mta, o->directory, queues, QUEUE_MAX);
-	r = find(queues, n, o->id, m);
-	if (r < 0)
+	if (r < 0) {
 		tell_absence(o, n, r);
-	if (r == 0 && join)
-		m->source = queue_join_find(join, m->queue->mta->name, m->id, m->facts.time_ns);
-	if (r == 0)
+	} else {
+		if (join)
+			m->source =
+				queue_join_find(join, m->queue->mta->name, m->id, m->facts.time_ns);
 		m->name_directory = o->directory || is_one_of_many(queues, n, m->queue);
-	if (r == 0)
 		r = o->json ? message_print_json(stdout, m) : message_print_text(stdout, m);
+	}
 	for (int i = 0; i < n; i++)
 		close(queues[i].fd);
-	return r ? 1 : 0;
+	return r;
+}
+
+static int run(const struct options *o)
+{
+	struct queue_join *join = NULL;
+	struct message_view *m;
+	int r = 0;
+
+	if (o->recording_count)
+		r = queue_join_new(o->recordings, o->recording_count, &join);
+	m = r ? NULL : calloc(1, sizeof(*m));
+	if (m)
+		r = explain(o, m, join);
+	free(m);
+	queue_join_free(join);
+	return r || !m ? 1 : 0;
 }
 
 int command_message(int argc, char **argv)

@@ -93,14 +93,15 @@ static int64_t user(const char *arg, struct argp_state *state)
 	return (int64_t)n;
 }
 
-static void add_recording(struct queue_options *o, char *path, struct argp_state *state)
+static error_t add_recording(struct queue_options *o, char *path)
 {
 	char **grown = reallocarray(o->recordings, o->recording_count + 1, sizeof(*grown));
 
 	if (!grown)
-		argp_failure(state, 1, ENOMEM, "--recording");
+		return ENOMEM;
+	grown[o->recording_count++] = path;
 	o->recordings = grown;
-	o->recordings[o->recording_count++] = path;
+	return 0;
 }
 
 static void check(const struct queue_options *o, struct argp_state *state)
@@ -134,8 +135,7 @@ static error_t option(int key, char *arg, struct argp_state *state)
 			argp_error(state, "--top takes a number, not '%s'", arg);
 		return 0;
 	case 'w':
-		add_recording(o, arg, state);
-		return 0;
+		return add_recording(o, arg);
 	case 'u':
 		o->uid = user(arg, state);
 		return 0;

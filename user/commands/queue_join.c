@@ -172,12 +172,8 @@ static int read_recording(struct queue_join *j, const char *path)
 	return 0;
 }
 
-int queue_join_new(char **recordings, size_t n, struct queue_join **ret)
+static int fill(struct queue_join *j, char **recordings, size_t n)
 {
-	struct queue_join *j __attribute__((cleanup(queue_join_freep))) = calloc(1, sizeof(*j));
-
-	if (!j)
-		return -ENOMEM;
 	j->size = 1024;
 	j->slots = calloc(j->size, sizeof(struct entry *));
 	j->scripts = key_table_new(MAX_SCRIPTS);
@@ -193,8 +189,22 @@ int queue_join_new(char **recordings, size_t n, struct queue_join **ret)
 		log_warn("%" PRIu64
 			 " messages of the recordings did not fit into memory and are not joined",
 			 j->forgotten);
-	*ret = take_ptr(j);
 	return 0;
+}
+
+int queue_join_new(char **recordings, size_t n, struct queue_join **ret)
+{
+	struct queue_join *j = calloc(1, sizeof(*j));
+	int r;
+
+	if (!j)
+		return -ENOMEM;
+	r = fill(j, recordings, n);
+	if (r < 0)
+		queue_join_free(j);
+	else
+		*ret = j;
+	return r;
 }
 
 void queue_join_free(struct queue_join *j)

@@ -433,7 +433,7 @@ static int describe(struct mta_queue *q, int fd, const char *id, struct message_
 
 static int recipients(struct mta_queue *q, const char *id, recipient_fn fn, void *arg)
 {
-	int fd _close_ = open_message(q, id);
+	_close_ int fd = open_message(q, id);
 
 	return fd < 0 ? fd : exim_file_recipients(fd, fn, arg);
 }

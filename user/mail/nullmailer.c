@@ -315,7 +315,7 @@ static int recipients(struct mta_queue *q, const char *id, recipient_fn fn, void
 {
 	struct spool_window w;
 	off_t off = 0;
-	int fd _close_ = open_message(q, id);
+	_close_ int fd = open_message(q, id);
 
 	if (fd < 0)
 		return fd;

@@ -243,11 +243,11 @@ static int count_entry(void *arg, int dirfd, const char *name, unsigned char typ
 {
 	struct tally *t = arg;
 
-	if (spool_is_dir(dirfd, name, type) || type == DT_LNK)
-		t->counts->garbage++;
-	else if (is_id(name))
+	bool file = !spool_is_dir(dirfd, name, type) && type != DT_LNK;
+
+	if (file && is_id(name))
 		t->here++;
-	else if (is_temporary(name))
+	else if (file && is_temporary(name))
 		t->counts->partial++;
 	else
 		t->counts->garbage++;
@@ -400,7 +400,7 @@ static int describe(struct mta_queue *q, int fd, const char *id, struct message_
 
 static int recipients(struct mta_queue *q, const char *id, recipient_fn fn, void *arg)
 {
-	int fd _close_ = open_message(q, id);
+	_close_ int fd = open_message(q, id);
 
 	return fd < 0 ? fd : postfix_file_recipients(fd, fn, arg);
 }

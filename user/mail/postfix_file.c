@@ -137,6 +137,21 @@ static void attribute(struct reader *r, struct message_facts *f)
 			text_copy((char *)f + known[i].at, known[i].size, value);
 }
 
+/* Up to n numbers with blanks between; returns how many there are. */
+static int numbers(const char *s, long long *out, int n)
+{
+	for (int i = 0; i < n; i++) {
+		char *end;
+
+		errno = 0;
+		out[i] = strtoll(s, &end, 10);
+		if (end == s || errno)
+			return i;
+		s = end;
+	}
+	return n;
+}
+
 struct scan {
 	struct message_facts *f;
 	char *head;
@@ -169,14 +184,13 @@ static void content(struct reader *r, struct scan *s)
 static void size_record(struct reader *r, struct scan *s)
 {
 	char text[128];
-	long long data, at, recipients;
+	long long n[3];
 
 	record_text(r, text, sizeof(text));
-	if (sscanf(text, "%lld %lld %lld", &data, &at, &recipients) != 3 || at <= 0 || data < 0 ||
-	    recipients < 0)
+	if (numbers(text, n, 3) != 3 || n[1] <= 0 || n[0] < 0 || n[2] < 0)
 		return;
-	s->f->bytes = data;
-	s->f->recipients = recipients;
+	s->f->bytes = n[0];
+	s->f->recipients = n[2];
 	s->sized = true;
 }
 
@@ -184,7 +198,7 @@ static void envelope(struct reader *r, struct scan *s)
 {
 	struct message_facts *f = s->f;
 	char text[64];
-	long long sec = 0, usec = 0;
+	long long n[2] = {0};
 
 	switch (r->type) {
 	case REC_SIZE:
@@ -192,9 +206,9 @@ static void envelope(struct reader *r, struct scan *s)
 		break;
 	case REC_TIME:
 		record_text(r, text, sizeof(text));
-		if (sscanf(text, "%lld %lld", &sec, &usec) >= 1 && sec > 0 && sec < 1LL << 33)
-			f->time_ns =
-				(uint64_t)sec * 1000000000U + (uint64_t)(usec % 1000000) * 1000U;
+		if (numbers(text, n, 2) >= 1 && n[0] > 0 && n[0] < 1LL << 33)
+			f->time_ns = (uint64_t)n[0] * 1000000000U +
+				     (n[1] > 0 && n[1] < 1000000 ? (uint64_t)n[1] * 1000U : 0);
 		break;
 	case REC_SENDER:
 		record_text(r, f->sender, sizeof(f->sender));
@@ -353,7 +367,7 @@ int postfix_file_recipients(int fd, recipient_fn fn, void *arg)
 	char address[1024];
 	struct reader r;
 	bool in_message = false;
-	long long size = 0, start = 0;
+	long long n[2] = {0};
 	int more, err;
 
 	reader_init(&r, fd, RECIPIENTS_READS);
@@ -362,14 +376,14 @@ int postfix_file_recipients(int fd, recipient_fn fn, void *arg)
 			err = jump(&r);
 		} else if (r.type == REC_MESSAGE || r.type == REC_EXTRACTED) {
 			in_message = r.type == REC_MESSAGE;
-			if (in_message && size > 0)
-				skip_message(&r, (off_t)(start + size));
+			if (in_message && n[0] > 0)
+				skip_message(&r, (off_t)(n[0] + n[1]));
 			err = 0;
 		} else if (r.type == REC_SIZE) {
 			record_text(&r, address, sizeof(address));
-			if (sscanf(address, "%lld %lld", &size, &start) != 2 || size < 0 ||
-			    start < 0 || size > INT32_MAX || start > INT32_MAX)
-				size = 0;
+			if (numbers(address, n, 2) != 2 || n[0] < 0 || n[1] < 0 ||
+			    n[0] > INT32_MAX || n[1] > INT32_MAX)
+				n[0] = 0;
 			err = 0;
 		} else if (r.type == REC_RECIPIENT && !in_message) {
 			record_text(&r, address, sizeof(address));

@@ -342,50 +342,62 @@ static int partial_in(struct mta_queue *q, struct tally *t, int64_t mess)
 	return 0;
 }
 
+static int count_todo(struct mta_queue *q, struct tally *t, struct todo_ids *todo)
+{
+	int r = spool_scan(q->fd, "todo", q->split_todo ? todo_split_entry : todo_entry, t);
+
+	if (r < 0)
+		return r;
+	todo->seen = calloc(todo->n + 1, sizeof(*todo->seen));
+	if (!todo->seen)
+		return -ENOMEM;
+	if (todo->n)
+		qsort(todo->id, todo->n, sizeof(*todo->id), by_id);
+	return 0;
+}
+
+static int count_mess(struct mta_queue *q, struct tally *t)
+{
+	for (t->bucket = 0; t->bucket < t->split; t->bucket++) {
+		char path[32];
+		int r;
+
+		snprintf(path, sizeof(path), "mess/%u", t->bucket);
+		t->files = 0;
+		r = spool_scan(q->fd, path, mess_entry, t);
+		if (r < 0)
+			return r;
+		t->counts->messages += t->files;
+		if (!q->quick)
+			r = partial_in(q, t, t->files);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
 static int count(struct mta_queue *q, struct queue_counts *out)
 {
-	uint64_t *ids _free_ = NULL;
-	bool *seen _free_ = NULL;
 	struct queue_counts c = {.partial = q->quick ? COUNT_UNKNOWN : 0};
 	struct todo_ids todo = {0};
-	struct tally t = {.counts = &c, .todo = q->quick ? NULL : &todo, .split = q->split};
+	struct tally t = {.counts = &c, .todo = q->quick ? NULL : &todo};
 	int r = spool_gone(q);
 
 	if (r < 0)
 		return r;
 	if (!q->split)
 		measure(q);
-	t.split = q->split;
-	if (!t.split)
+	if (!q->split)
 		return -ENOENT;
-	r = spool_scan(q->fd, "todo", q->split_todo ? todo_split_entry : todo_entry, &t);
-	ids = todo.id;
-	if (r < 0)
-		return r;
-	seen = calloc(todo.n + 1, sizeof(*seen));
-	if (!seen)
-		return -ENOMEM;
-	todo.seen = seen;
-	if (todo.n)
-		qsort(todo.id, todo.n, sizeof(*todo.id), by_id);
-	for (t.bucket = 0; t.bucket < t.split; t.bucket++) {
-		char path[32];
-		int64_t mess;
-
-		snprintf(path, sizeof(path), "mess/%u", t.bucket);
-		t.files = 0;
-		r = spool_scan(q->fd, path, mess_entry, &t);
-		if (r < 0)
-			return r;
-		mess = t.files;
-		c.messages += mess;
-		if (!q->quick)
-			r = partial_in(q, &t, mess);
-		if (r < 0)
-			return r;
-	}
-	*out = c;
-	return 0;
+	t.split = q->split;
+	r = count_todo(q, &t, &todo);
+	if (r == 0)
+		r = count_mess(q, &t);
+	free(todo.id);
+	free(todo.seen);
+	if (r == 0)
+		*out = c;
+	return r;
 }
 
 /* ---- reading ---- */
@@ -466,13 +478,12 @@ static int read_envelope(int at, const char *path, struct envelope *e)
 	struct spool_window w;
 	char record[1024];
 	off_t off = 0;
-	ssize_t n;
-	int fd _close_ = spool_open(at, path, NULL);
+	_close_ int fd = spool_open(at, path, NULL);
 
 	if (fd < 0)
 		return fd;
 	spool_window_init(&w, fd, ENVELOPE_READS);
-	while ((n = spool_line(&w, &off, '\0', record, sizeof(record))) >= 0) {
+	while (spool_line(&w, &off, '\0', record, sizeof(record)) >= 0) {
 		int r = 0;
 
 		switch (record[0]) {

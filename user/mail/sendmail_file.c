@@ -26,7 +26,7 @@ struct qf {
 	size_t head_len;
 	char relay[256]; /* $_ */
 	bool in_header;
-	int version;
+	long version;
 };
 
 /* "<a@b>" without its brackets. */
@@ -107,7 +107,7 @@ static int line(struct qf *qf, const char *s, size_t full)
 	qf->in_header = false;
 	switch (*s) {
 	case 'V':
-		qf->version = atoi(s + 1);
+		qf->version = strtol(s + 1, NULL, 10);
 		return qf->version > 0 && qf->version < 100 ? 0 : -EINVAL;
 	case 'T':
 		when = strtoll(s + 1, NULL, 10);
@@ -225,7 +225,7 @@ static int read_qf(int fd, struct qf *qf)
 
 int sendmail_file_facts(int fd, struct message_facts *out)
 {
-	struct qf *qf _free_ = calloc(1, sizeof(*qf));
+	_free_ struct qf *qf = calloc(1, sizeof(*qf));
 	int r;
 
 	if (!qf)
@@ -244,7 +244,7 @@ int sendmail_file_facts(int fd, struct message_facts *out)
 
 ssize_t sendmail_file_headers(int fd, char out[HEADERS_MAX])
 {
-	struct qf *qf _free_ = calloc(1, sizeof(*qf));
+	_free_ struct qf *qf = calloc(1, sizeof(*qf));
 	int r;
 
 	if (!qf)

@@ -19,7 +19,7 @@
 int spool_scan(int at, const char *path, spool_fn fn, void *arg)
 {
 	char buf[32768] __attribute__((aligned(8)));
-	int fd _close_ = openat(at, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	_close_ int fd = openat(at, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 
 	if (fd < 0)
 		return -errno;
@@ -82,7 +82,7 @@ bool spool_is_dir(int dirfd, const char *name, unsigned char type)
 int spool_open(int at, const char *path, struct stat *st)
 {
 	struct stat own;
-	int fd _close_ =
+	_close_ int fd =
 		openat(at, path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
 
 	if (fd < 0)
@@ -217,7 +217,7 @@ size_t spool_add(const struct mta *mta, const char *dir, struct mta_queue *out, 
 	char real[PATH_MAX];
 	struct stat st, other;
 	struct mta_queue *q;
-	int fd _close_ = -1;
+	_close_ int fd = -1;
 
 	if (n >= max || !realpath(dir, real))
 		return n;
@@ -286,17 +286,14 @@ static void trim_end(char *s)
 		s[--n] = '\0';
 }
 
-int spool_setting(const char *file, const char *key, char *out, size_t size)
+static int setting_in(char *text, size_t max, const char *file, const char *key, char *out,
+		      size_t size)
 {
-	size_t max = 1 << 20;
-	char *text _free_ = malloc(max + 1);
-	int fd _close_ = open(file, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	_close_ int fd = open(file, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
 	ssize_t n;
 	int found = -ENOENT;
 	char *next;
 
-	if (!text)
-		return -ENOMEM;
 	if (fd < 0)
 		return -errno;
 	n = spool_pread(fd, text, max, 0);
@@ -325,6 +322,19 @@ int spool_setting(const char *file, const char *key, char *out, size_t size)
 			found = 0;
 	}
 	return found;
+}
+
+int spool_setting(const char *file, const char *key, char *out, size_t size)
+{
+	size_t max = 1 << 20;
+	char *text = malloc(max + 1);
+	int r;
+
+	if (!text)
+		return -ENOMEM;
+	r = setting_in(text, max, file, key, out, size);
+	free(text);
+	return r;
 }
 
 bool spool_is_word(const char *s, size_t n, const char *also)
