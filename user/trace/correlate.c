@@ -387,11 +387,11 @@ int correlate_record(struct correlate *c, const struct record *r)
 static void sweep(struct correlate *c)
 {
 	struct task *t, *next;
-	int looked = 0;
+	unsigned int left = HASH_COUNT(c->tasks) < 256 ? HASH_COUNT(c->tasks) : 256;
 
 	HASH_ITER(hh, c->tasks, t, next) {
-		if (looked++ >= 256)
-			break;
+		if (!left--)
+			break; /* those put to the end must not be met again in this round */
 		if (t->gone) {
 			c->stats.forgotten++;
 			task_drop(c, t);
