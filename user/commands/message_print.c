@@ -71,6 +71,10 @@ static void put_head(FILE *out, const struct message_view *m)
 	}
 	if (f->held)
 		put_field(out, "State", "held");
+	if (!f->has_sender && f->recipients < 0)
+		put_field(
+			out, "State",
+			"no message yet: being written, or left over by a program that was killed");
 	put_field(out, "Message-ID", f->message_id);
 	put_field(out, "First id", f->first_id);
 	if (f->recipients >= 0)

@@ -178,8 +178,8 @@ static void print_counts(FILE *out, const struct queue_report *r)
 				strerror(-r->count_errors[i]));
 			continue;
 		}
-		fprintf(out, "%s %s: %" PRId64 " messages in queue", q->mta->name, q->directory,
-			c->messages);
+		fprintf(out, "%s %s: %" PRId64 " message%s in queue", q->mta->name, q->directory,
+			c->messages, c->messages == 1 ? "" : "s");
 		if (q->mta == &mta_qmail)
 			fprintf(out, ", %" PRId64 " of them not yet preprocessed", c->unprocessed);
 		else if (c->unprocessed > 0)
@@ -189,12 +189,13 @@ static void print_counts(FILE *out, const struct queue_report *r)
 		fputc('\n', out);
 		if (c->partial > 0)
 			fprintf(out,
-				"  %" PRId64
-				" files are no message (yet): being written, or left over%s\n",
+				"  files that are no message (yet), being written or left over: "
+				"%" PRId64 "%s\n",
 				c->partial,
-				q->mta == &mta_qmail ? "; counted above, as qmail-qstat does" : "");
+				q->mta == &mta_qmail ? " (counted above, as qmail-qstat does)"
+						     : "");
 		if (c->garbage > 0)
-			fprintf(out, "  %" PRId64 " names do not belong to any message\n",
+			fprintf(out, "  names that belong to no message: %" PRId64 "\n",
 				c->garbage);
 	}
 }
