@@ -489,7 +489,8 @@ size_t probe_costs(const struct probe *p, struct probe_cost *out, size_t max)
 		out[n++] = (struct probe_cost){.name = bpf_program__name(prog),
 					       .runs = info.run_cnt,
 					       .ns = info.run_time_ns,
-					       .insns = info.xlated_prog_len / 8};
+					       .insns = info.xlated_prog_len / 8,
+					       .verified = info.verified_insns};
 	}
 	return n;
 }

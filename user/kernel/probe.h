@@ -60,7 +60,8 @@ int probe_uid_totals(const struct probe *p, void (*fn)(void *arg, uint32_t uid, 
 struct probe_cost {
 	const char *name;
 	uint64_t runs, ns;
-	uint32_t insns;
+	uint32_t insns;	   /* as loaded, after the verifier's rewriting */
+	uint32_t verified; /* instructions that the verifier walked; 0 before 5.16 */
 };
 size_t probe_costs(const struct probe *p, struct probe_cost *out, size_t max);
 
