@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <inttypes.h>
-#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,6 +10,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/users.h"
 #include "kernel/procfs.h"
 
 static uint64_t wall(const struct session *s, uint64_t boot)
@@ -57,12 +57,11 @@ void session_send_mail(struct session *s, struct mail_event *e)
 static const char *user_name(void *arg, uint32_t uid)
 {
 	struct session *s = arg;
-	char buf[4096];
-	struct passwd pw, *found = NULL;
+	const struct passwd *pw = user_by_uid((uid_t)uid);
 
-	if (getpwuid_r((uid_t)uid, &pw, buf, sizeof(buf), &found) || !found)
+	if (!pw)
 		return NULL;
-	snprintf(s->user, sizeof(s->user), "%s", pw.pw_name);
+	snprintf(s->user, sizeof(s->user), "%s", pw->pw_name);
 	return s->user;
 }
 
