@@ -162,36 +162,29 @@ static void set_origin(const struct attribute_ops *ops, const struct origin *o,
 		set_request(ops, web, room, e);
 }
 
-const char *attribute_script_of(const char *args, size_t len)
+/* A wrapper that stands in for sendmail sends on behalf of another. */
+static const char *unless_wrapper(const char *script)
 {
-	const char *p = args, *end = args + len;
-	const char *base;
+	static const char *const wrappers[] = {"sendmail", "qmail-inject", "mail"};
+	const char *base = script && strrchr(script, '/') ? strrchr(script, '/') + 1 : script;
 
-	if (!args || !len || !memchr(args, '\0', len))
-		return NULL;
-	base = strrchr(args, '/') ? strrchr(args, '/') + 1 : args;
-	p += strlen(args) + 1;
-	while (p < end && *p == '-') {
-		bool shell = strstr(base, "sh") != NULL;
-
-		if (!strncmp(p, "-c", 2) || (!shell && !strncmp(p, "-e", 2)) || !strcmp(p, "-") ||
-		    !strncmp(p, "-m", 2))
+	for (size_t i = 0; script && i < sizeof(wrappers) / sizeof(wrappers[0]); i++)
+		if (!strcmp(base, wrappers[i]))
 			return NULL;
-		p += strnlen(p, (size_t)(end - p)) + 1;
-	}
-	return p < end && *p ? p : NULL;
+	return script;
 }
 
-/* The script that a Perl, Python or shell process runs: not a wrapper that stands in for sendmail. */
-static const char *interpreted_script(const struct injection *i)
+/* The script that a Perl, Python or shell process runs. *cut: its name was longer than what is kept. */
+static const char *interpreted_script(const struct injection *i, bool *cut)
 {
-	const char *inner = attribute_script_of(i->script_inner, i->script_inner_len);
-	const char *outer = attribute_script_of(i->script, i->script_len);
-	const char *base = inner && strrchr(inner, '/') ? strrchr(inner, '/') + 1 : inner;
+	const char *script = unless_wrapper(attribute_script_of(i->script_inner, i->script_inner_len));
 
-	if (inner && strcmp(base, "sendmail") && strcmp(base, "qmail-inject") && strcmp(base, "mail"))
-		return inner;
-	return outer;
+	*cut = script && script + strlen(script) == i->script_inner + i->script_inner_len;
+	if (script)
+		return script;
+	script = unless_wrapper(attribute_script_of(i->script, i->script_len));
+	*cut = script && script + strlen(script) == i->script + i->script_len;
+	return script;
 }
 
 static void set_script_file(const struct injection *i, struct attribution_room *room, struct mail_event *e,
@@ -200,26 +193,32 @@ static void set_script_file(const struct injection *i, struct attribution_room *
 	if (script[0] == '/') {
 		copy(room->script, sizeof(room->script), script);
 	} else if (i->cwd) {
-		snprintf(room->script, sizeof(room->script), "%s/%s", i->cwd, script);
+		snprintf(room->script, sizeof(room->script), "%s/%s", i->cwd[1] ? i->cwd : "", script);
 		weaken(e, ATTRIBUTION_INFERRED,
 		       "the script was named relative to a directory that it may have left");
 	} else {
 		copy(room->script, sizeof(room->script), script);
+		weaken(e, ATTRIBUTION_INFERRED, "the script was named relative to a directory that is not known");
 	}
 	e->script = e->culprit_file = room->script;
 	e->evidence |= HAS(EVIDENCE_ARGV);
 }
 
-static bool web_ancestor(const struct attribute_ops *ops, const struct injection *i)
+/* Does it descend from a web server or a PHP engine? *web: from one that serves requests. */
+static bool engine_ancestor(const struct attribute_ops *ops, const struct injection *i, bool *web)
 {
+	bool any = false;
+
+	*web = false;
 	for (size_t n = 0; n < i->ancestors; n++) {
 		uint32_t role = ST_ROLE_NONE;
+		const char *path = ops->program_at(ops->arg, &i->ancestor[n].exe, &role);
 
-		ops->program_at(ops->arg, &i->ancestor[n].exe, &role);
-		if (role == ST_ROLE_HTTPD)
-			return true;
+		any |= role == ST_ROLE_HTTPD || role == ST_ROLE_PHP;
+		*web |= role == ST_ROLE_HTTPD ||
+			(role == ST_ROLE_PHP && path && (strstr(path, "fpm") || strstr(path, "cgi") || strstr(path, "lsphp")));
 	}
-	return false;
+	return any;
 }
 
 static void set_terminal(const struct injection *i, struct attribution_room *room, struct mail_event *e)
@@ -242,14 +241,21 @@ static void set_terminal(const struct injection *i, struct attribution_room *roo
 static void set_other(const struct attribute_ops *ops, const struct injection *i,
 		      struct attribution_room *room, struct mail_event *e)
 {
-	const char *script = interpreted_script(i);
+	bool cut, web, engine = engine_ancestor(ops, i, &web);
+	const char *script = interpreted_script(i, &cut);
 
 	if (script) {
-		e->source = web_ancestor(ops, i) ? SOURCE_SCRIPT : SOURCE_CLI;
+		e->source = web ? SOURCE_SCRIPT : SOURCE_CLI;
 		set_script_file(i, room, e, script);
-		return;
+		if (cut)
+			weaken(e, ATTRIBUTION_INFERRED, "the script's path is longer than what is kept of it");
+	} else if (engine) {
+		/* its memory is not trusted, or it served no request */
+		e->source = web ? SOURCE_SCRIPT : SOURCE_CLI;
+		weaken(e, ATTRIBUTION_NONE, "a web server or PHP started it, but what that was running could not be read");
+	} else {
+		e->source = SOURCE_USER;
 	}
-	e->source = SOURCE_USER;
 }
 
 static void set_process(const struct attribute_ops *ops, const struct injection *i,
