@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # `make bench`: what spamtrace costs, beside what is used instead. Small C programs for it, static.
 
-BENCH_BIN := $(addprefix $(O)/bench/,sendmail forker burst)
+BENCH_BIN := $(addprefix $(O)/bench/,sendmail forker burst replay)
 
 $(O)/bench/sendmail: tests/bench/sendmail.c
 $(O)/bench/forker: tests/bench/forker.c

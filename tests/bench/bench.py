@@ -14,6 +14,7 @@ import load  # noqa: E402
 import measure  # noqa: E402
 import throughput  # noqa: E402
 import tools  # noqa: E402
+import truth  # noqa: E402
 
 QUICK = os.environ.get("QUICK") == "1"
 
@@ -45,7 +46,23 @@ def phase_load(_):
     save("load", result)
 
 
-PHASES = {"origins": phase_origins, "load": phase_load, "hooks": phase_hooks}
+def phase_peers(servers):
+    """spamtrace beside what is used instead: throughput."""
+    kinds = [tools.Spamtrace, *tools.PEERS]
+    result = throughput.run(kinds, 1 if QUICK else int(os.environ.get("ROUNDS", "9")) // 2 + 1, 1200, servers, tools.Tool)
+    throughput.print_table(result)
+    save("peers", result)
+
+
+def phase_truth(_):
+    """spamtrace beside what is used instead: what each of them finds, and its CPU time per message."""
+    result = truth.run(240 if QUICK else 960)
+    truth.print_result(result)
+    save("truth", result)
+
+
+PHASES = {"truth": phase_truth, "peers": phase_peers,
+          "origins": phase_origins, "load": phase_load, "hooks": phase_hooks}
 
 
 def main():

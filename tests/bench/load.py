@@ -76,6 +76,7 @@ class Tracer:
         self.late = []
         self.right = self.wrong = self.removed = 0
         self.ended = {}
+        self.example = None
         start = time.monotonic()
         self.process = subprocess.Popen(["spamtrace", "trace", "-o", "json", *options], stdin=subprocess.DEVNULL,
                                         stdout=subprocess.PIPE, stderr=subprocess.PIPE, preexec_fn=group.enter)
@@ -101,6 +102,7 @@ class Tracer:
                     self.right += 1
                 else:
                     self.wrong += 1
+                    self.example = line.decode()
             elif b'"mail-removed"' in line:
                 self.removed += 1
             elif b'"trace-ended"' in line:
@@ -163,7 +165,7 @@ def storm(group, total, rate, *options):
     return {"rate": sent / seconds, "asked": rate, "sent": sent, "right": tracer.right, "wrong": tracer.wrong,
             "lost": sent - tracer.right - tracer.wrong, "losses": get(tracer.ended, "spamtrace.lost") or {},
             "user": (after[0] - before[0]) / seconds, "system": (after[1] - before[1]) / seconds,
-            "user_us": (after[0] - before[0]) / sent * 1e6, "rss": tracer.rss, "removed": tracer.removed,
+            "user_us": (after[0] - before[0]) / sent * 1e6, "rss": tracer.rss, "removed": tracer.removed, "wrong_example": tracer.example,
             "late_ms": measure.quantiles([s * 1e3 for s in tracer.late]), "late_max_ms": max(tracer.late) * 1e3}
 
 
@@ -216,6 +218,9 @@ def run(total, repeats, messages_in_queue):
     group = measure.Group("tool")
     result = {"start": start_times(group, repeats), "idle": idle_cost(group, 5)}
     result["slow"] = storm(group, 20 * 5, 20)
+    for _ in range(int(os.environ.get("STORMS","0"))):
+        r = storm(group, total, 1000, *os.environ.get("STORM_OPTIONS","").split())
+        print({k: r[k] for k in ("sent","right","wrong","lost","losses","wrong_example","user","rss")}, flush=True)
     result["storm"] = storm(group, total, 1000)
     fill(messages_in_queue)
     result["in_queue"] = messages_in_queue

@@ -1,0 +1,320 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * replay MESSAGES SCRIPTS: the user side alone, fed with records as the kernel side makes them: an
+ * origin, an exec, two queue operations, an exit and a removal for each message. What it keeps of a
+ * million messages, and the CPU time of each, can be seen without sending them. JSON lines go to
+ * /dev/null. Synthetic: no kernel, no queue files.
+ */
+#include <err.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+
+#include "output/sink.h"
+#include "trace/attribute.h"
+#include "trace/correlate.h"
+#include "trace/tally.h"
+
+static struct {
+	struct tally *tally;
+	struct sink *json;
+	struct attribute_ops attribute;
+	uint64_t sequence, exact;
+} state;
+
+/* ---- the record under construction ---- */
+
+static _Alignas(8) unsigned char room[16384];
+static size_t used;
+
+static void *record(enum st_type type, size_t size, uint64_t time, uint32_t tgid)
+{
+	struct st_header *h = (struct st_header *)(void *)room;
+
+	memset(room, 0, size);
+	used = size;
+	*h = (struct st_header){.type = (uint16_t)type,
+				.abi = ST_ABI,
+				.time = time,
+				.task = {.start = time & ~0xffULL, .tgid = tgid}};
+	return room;
+}
+
+static struct st_str text(size_t base, const char *s, size_t len)
+{
+	struct st_str out = {.off = (uint16_t)(used - base), .len = len & 0x7fff};
+
+	memcpy(room + used, s, len);
+	used += len + 1;
+	room[used - 1] = '\0';
+	return out;
+}
+
+static void send(struct correlate *c)
+{
+	struct st_header *h = (struct st_header *)(void *)room;
+	struct record r;
+
+	h->size = (uint32_t)used;
+	if (record_decode(room, used, &r) || correlate_record(c, &r))
+		errx(1, "a record was refused");
+}
+
+/* ---- what is asked for ---- */
+
+static void on_queued(void *arg, const struct queued *q)
+{
+	struct attribution_room space;
+	struct mail_event e;
+
+	(void)arg;
+	attribute_queued(&state.attribute, q, &space, &e);
+	e.sequence = ++state.sequence;
+	e.wall_ns = q->time;
+	state.exact += e.attribution == ATTRIBUTION_EXACT;
+	tally_add(state.tally, &e);
+	state.json->mail(state.json, &e);
+}
+
+static void on_attempted(void *arg, const struct injection *i, const char *why)
+{
+	(void)arg;
+	(void)i;
+	errx(1, "an attempt: %s", why ? why : "no commit");
+}
+
+static void on_removed(void *arg, const struct removed *r)
+{
+	struct mail_event e;
+
+	(void)arg;
+	attribute_removed(r, true, &e);
+	e.sequence = ++state.sequence;
+	e.wall_ns = r->time;
+	tally_add(state.tally, &e);
+	state.json->mail(state.json, &e);
+}
+
+static void on_counted(void *arg, struct mta_queue *q, int change, bool in_flight)
+{
+	(void)arg, (void)q, (void)change, (void)in_flight;
+}
+
+static int open_message(void *arg, struct mta_queue *q, const char *id)
+{
+	(void)arg, (void)q, (void)id;
+	return 0;
+}
+
+static int facts(void *arg, struct mta_queue *q, int fd, const char *id, uint32_t pid,
+		 struct message_facts *out)
+{
+	(void)arg, (void)q, (void)fd, (void)id, (void)pid;
+	message_facts_init(out);
+	strcpy(out->sender, "info@blog.test");
+	strcpy(out->subject, "Your parcel is waiting");
+	out->has_sender = true;
+	out->recipients = 1;
+	out->bytes = 600;
+	return 0;
+}
+
+static void close_message(void *arg, int fd)
+{
+	(void)arg, (void)fd;
+}
+
+static const char *program(void *arg, uint32_t id, const struct mta **mta)
+{
+	(void)arg, (void)id;
+	*mta = &mta_qmail;
+	return "/var/qmail/bin/qmail-queue";
+}
+
+static bool alive(void *arg, const struct st_task *task)
+{
+	(void)arg, (void)task;
+	return true;
+}
+
+static const char *user(void *arg, uint32_t uid)
+{
+	(void)arg, (void)uid;
+	return "site1";
+}
+
+static const char *version(void *arg, uint32_t image)
+{
+	(void)arg, (void)image;
+	return "8.2.29";
+}
+
+static const char *program_at(void *arg, const struct st_inode *exe, uint32_t *role)
+{
+	(void)arg, (void)exe;
+	*role = ST_ROLE_PHP;
+	return "/usr/sbin/php-fpm8.2";
+}
+
+static int vhost(void *arg, const struct vhost_query *q, struct vhost_answer *out)
+{
+	(void)arg, (void)q, (void)out;
+	return -2;
+}
+
+static const struct origin *origin_by_id(void *arg, uint64_t id)
+{
+	return correlate_origin(*(struct correlate **)arg, id);
+}
+
+static const char *container(void *arg, const struct injection *i)
+{
+	(void)arg, (void)i;
+	return NULL;
+}
+
+/* ---- a message ---- */
+
+static void operation(struct correlate *c, uint32_t op, const char *name, const char *old,
+		      uint64_t time, uint32_t tgid, uint64_t origin, uint64_t injection)
+{
+	struct st_queue *q = record(ST_QUEUE, sizeof(*q), time, tgid);
+
+	q->origin = origin;
+	q->injection = injection;
+	q->op = op;
+	q->uid = 10001;
+	q->nspid = tgid;
+	strcpy(q->comm, "qmail-queue");
+	q->name = text(sizeof(*q), name, strlen(name));
+	if (old)
+		q->old = text(sizeof(*q), old, strlen(old));
+	send(c);
+}
+
+static void message(struct correlate *c, unsigned long n, unsigned long scripts)
+{
+	static const char args[] = "/var/qmail/bin/qmail-queue";
+	uint32_t worker = 1000 + (uint32_t)(n % 8), child = 2000 + (uint32_t)(n % 20000);
+	uint64_t time = 1000000000000ULL + n * 1000000, origin = time << 8 | 1,
+		 injection = time << 8 | 2;
+	char path[128], id[32], mess[64], intd[64], todo[64];
+	struct st_origin *o = record(ST_ORIGIN, sizeof(*o), time, worker);
+	struct st_exec *e;
+	struct st_exit *x;
+
+	snprintf(path, sizeof(path), "/var/www/vhosts/site%lu.test/httpdocs/wp-content/send.php",
+		 n % scripts);
+	o->id = origin;
+	o->child = (struct st_task){.start = time & ~0xffULL, .tgid = child};
+	o->uid = o->euid = 10001;
+	o->flags = ST_O_REQUEST | ST_O_SCRIPT_SG;
+	o->why = ST_BY_FORK;
+	o->sapi = ST_SAPI_FPM;
+	o->script = text(sizeof(*o), path, strlen(path));
+	o->uri = text(sizeof(*o), "/wp-content/send.php?x=1", 24);
+	o->client = text(sizeof(*o), "203.0.113.66", 12);
+	o->frames = 2;
+	o->frame[0] = (struct st_frame){.type = ST_FRAME_INTERNAL,
+					.function = text(sizeof(*o), "mail", 4)};
+	o->frame[1] = (struct st_frame){.type = ST_FRAME_USER, .line = 7, .file = o->script};
+	send(c);
+
+	e = record(ST_EXEC, sizeof(*e), time, child);
+	e->origin = origin;
+	e->injection = injection;
+	e->uid = e->euid = 10001;
+	e->role = ST_ROLE_INJECTOR;
+	e->program = 1;
+	e->args = text(sizeof(*e), args, sizeof(args));
+	send(c);
+
+	snprintf(id, sizeof(id), "%lu", 100000 + n);
+	snprintf(mess, sizeof(mess), "mess/%lu/%s", n % 23, id);
+	snprintf(intd, sizeof(intd), "intd/%s", id);
+	snprintf(todo, sizeof(todo), "todo/%s", id);
+	operation(c, ST_OP_LINK, mess, "pid/1.2.3", time, child, origin, injection);
+	operation(c, ST_OP_LINK, todo, intd, time, child, origin, injection);
+
+	x = record(ST_EXIT, sizeof(*x), time, child);
+	x->origin = origin;
+	x->injection = injection;
+	send(c);
+	operation(c, ST_OP_UNLINK, mess, NULL, time, 5, 0, 0);
+	if (n % 100 == 0)
+		correlate_tick(c, time);
+}
+
+static double cpu(void)
+{
+	struct rusage u;
+
+	getrusage(RUSAGE_SELF, &u);
+	return (double)u.ru_utime.tv_sec + (double)u.ru_utime.tv_usec / 1e6;
+}
+
+int main(int argc, char **argv)
+{
+	struct mta_queue queue = {.mta = &mta_qmail,
+				  .directory = "/var/qmail/queue",
+				  .inner = "/var/qmail/queue",
+				  .fd = -1,
+				  .split = 23};
+	struct correlate *c = NULL;
+	struct correlate_ops ops = {
+		.queued = on_queued,
+		.attempted = on_attempted,
+		.removed = on_removed,
+		.counted = on_counted,
+		.program = program,
+		.open = open_message,
+		.facts = facts,
+		.close = close_message,
+		.alive = alive,
+	};
+	struct tally_totals totals;
+	struct correlate_stats stats;
+	unsigned long messages, scripts;
+	struct rusage u;
+	double start;
+	int null = open("/dev/null", O_WRONLY | O_CLOEXEC);
+
+	if (argc != 3)
+		errx(64, "usage: replay MESSAGES SCRIPTS");
+	messages = strtoul(argv[1], NULL, 10);
+	scripts = strtoul(argv[2], NULL, 10);
+	state.attribute = (struct attribute_ops){
+		.user = user,
+		.php_version = version,
+		.program_at = program_at,
+		.program = program,
+		.vhost = vhost,
+		.origin = origin_by_id,
+		.container = container,
+		.arg = &c,
+	};
+	state.tally = tally_new();
+	if (!state.tally || !scripts || json_sink_new(null, "stage", &state.json) ||
+	    correlate_new(&ops, &queue, 1, &c))
+		errx(1, "no memory");
+	start = cpu();
+	for (unsigned long n = 0; n < messages; n++)
+		message(c, n, scripts);
+	start = cpu() - start;
+	correlate_flush(c);
+	tally_totals(state.tally, &totals);
+	correlate_stats(c, &stats);
+	getrusage(RUSAGE_SELF, &u);
+	printf("{\"messages\": %llu, \"scripts\": %lu, \"exact\": %llu, \"user_us\": %.2f, "
+	       "\"rss\": %.1f, \"bad\": %llu, \"tasks\": %zu, "
+	       "\"origins\": %zu}\n",
+	       (unsigned long long)totals.messages, scripts, (unsigned long long)state.exact,
+	       start / (double)messages * 1e6, (double)u.ru_maxrss / 1024,
+	       (unsigned long long)stats.bad, stats.tasks, stats.origins);
+	state.json->free(state.json);
+	tally_free(state.tally);
+	correlate_free(c);
+	return 0;
+}

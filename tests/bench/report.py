@@ -1,0 +1,108 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: GPL-2.0-only
+"""Tables and the plot's data from the figures of a benchmark: report.py RESULTS [DOCUMENT]. Prints the tables, or writes each
+between its marks in the document: <!-- NAME --> and <!-- end -->. Leaves RESULTS/plot.dat for plot.gp."""
+import json
+import os
+import re
+import sys
+
+
+def ratio(f):
+    return f"{f['median']:.3f} ({f['min']:.3f}..{f['max']:.3f})" if f else "–"
+
+
+def table(head, rows):
+    lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
+    return "\n".join(lines + ["| " + " | ".join(str(c) for c in row) + " |" for row in rows])
+
+
+def origins(r):
+    rows = [[f"origin, {what}", f"{q['median'] / 1000:.1f} µs", f"{q['p95'] / 1000:.1f} µs", q["n"]]
+            for what, q in r["origins"].items()]
+    q = r["plain"]
+    rows.append(["fork of a process that is not PHP", f"{q['median']:.0f} ns", f"{q['p95']:.0f} ns", q["n"]])
+    return table(["in the kernel", "median", "95 of 100 below", "single forks measured"], rows)
+
+
+def ratios(r, figure):
+    workloads = list(r["bare"])
+    rows = [["bare"] + [f"{r['bare'][w][figure]['median']:,.0f}" if figure in r["bare"][w] else "–" for w in workloads]]
+    for tool, by_workload in r["ratio"].items():
+        rows.append([tool] + [ratio(by_workload[w].get(figure)) for w in workloads])
+    return table([f"{r['rounds']} rounds"] + workloads, rows)
+
+
+def found(r):
+    rows = [[name, t["seen"], t["right"], t["directory"], t["wrong"], t["nothing"], f"{t['user_us']:.0f}", f"{t['bpf_us']:.1f}",
+             f"{t['rss']:.0f}"] for name, t in r.items()]
+    total = next(iter(r.values()))["messages"]
+    return table([f"{total} messages", "seen", "right script", "directory only", "wrong", "nothing", "own CPU, µs a message",
+                  "BPF, µs a message", "peak RSS, MiB"], rows)
+
+
+def load(r):
+    def ms(s):
+        return f"{s['median'] * 1000:.0f} ms ({s['min'] * 1000:.0f}..{s['max'] * 1000:.0f})"
+
+    s, slow = r["storm"], r["slow"]
+    rows = [
+        ["messages, and how many a second", f"{s['sent']:,}, {s['rate']:.0f}"],
+        ["right, wrong, lost", f"{s['right']:,}, {s['wrong']}, {s['lost']}"],
+        ["CPU of spamtrace, of one core", f"{s['user'] * 100:.1f} % in user space ({s['user_us']:.0f} µs a message), "
+                                          f"{s['system'] * 100:.1f} % in the kernel"],
+        ["peak RSS", f"{s['rss']:.1f} MiB"],
+        ["commit to line, under that load", f"median {s['late_ms']['median']:.0f} ms, p95 {s['late_ms']['p95']:.0f}, most {s['late_max_ms']:.0f}"],
+        ["commit to line, 20 messages a second", f"median {slow['late_ms']['median']:.0f} ms, p95 {slow['late_ms']['p95']:.0f}, most {slow['late_max_ms']:.0f}"],
+        ["start to `spamtrace: tracing`", ms(r["start"])],
+        ["the same with 500 idle PHP-FPM workers", ms(r["start_500"])],
+        ["idle", f"{(r['idle']['user'] + r['idle']['system']) * 100:.2f} % of one core"],
+        [f"idle, {r['in_queue']:,} messages in the queue", f"{(r['idle_full']['user'] + r['idle_full']['system']) * 100:.1f} % of one core"],
+    ]
+    return table(["load", ""], rows)
+
+
+TABLES = {
+    "origins": ("origins", origins),
+    "hooks": ("hooks", lambda r: ratios(r, "rate")),
+    "hooks instructions": ("hooks", lambda r: ratios(r, "instructions")),
+    "peers": ("peers", lambda r: ratios(r, "rate")),
+    "peers instructions": ("peers", lambda r: ratios(r, "instructions")),
+    "truth": ("truth", found),
+    "load": ("load", load),
+}
+
+
+def plot_data(r, path):
+    """One line a tool: name, then median, least and most of pages and of mails."""
+    with open(path, "w", encoding="utf-8") as f:
+        for tool, by_workload in r["ratio"].items():
+            cells = [f"{by_workload[w]['rate'][k]:.4f}" for w in ("page FPM", "mail FPM, null") for k in ("median", "min", "max")]
+            f.write(f'"{tool}" ' + " ".join(cells) + "\n")
+
+
+def main():
+    results = sys.argv[1]
+    texts = {}
+    for name, (phase, make) in TABLES.items():
+        path = f"{results}/{phase}.json"
+        if os.path.exists(path):
+            with open(path, encoding="utf-8") as f:
+                texts[name] = make(json.load(f))
+    if os.path.exists(f"{results}/peers.json"):
+        with open(f"{results}/peers.json", encoding="utf-8") as f:
+            plot_data(json.load(f), f"{results}/plot.dat")
+    if len(sys.argv) == 2:
+        for name, text in texts.items():
+            print(f"\n{name}\n\n{text}")
+        return
+    with open(sys.argv[2], encoding="utf-8") as f:
+        document = f.read()
+    for name, text in texts.items():
+        document = re.sub(rf"(<!-- {name} -->\n).*?(<!-- end -->)", lambda m: m.group(1) + text + "\n" + m.group(2), document,
+                          flags=re.S)
+    with open(sys.argv[2], "w", encoding="utf-8") as f:
+        f.write(document)
+
+
+main()
