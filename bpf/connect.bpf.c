@@ -22,6 +22,16 @@ static __always_inline bool mail_port(__u16 port)
 	return port == 25 || port == 465 || port == 587 || port == 2525;
 }
 
+static __always_inline bool to_loopback(struct sock *sk, __u16 family)
+{
+	__u8 addr[16] = {};
+
+	if (family == AF_INET)
+		return (BPF_CORE_READ(sk, __sk_common.skc_daddr) & 0xff) == 127;
+	BPF_CORE_READ_INTO(&addr, sk, __sk_common.skc_v6_daddr.in6_u.u6_addr8);
+	return !addr[0] && addr[15] == 1;
+}
+
 static __always_inline void send_connect(struct sock *sk, __u64 sock, const struct sock_state *s, __u8 state)
 {
 	struct st_connect *c = reserve(sizeof(*c), ST_LOST_RING_CONNECT);
@@ -50,7 +60,7 @@ static __always_inline void send_connect(struct sock *sk, __u64 sock, const stru
 		BPF_CORE_READ_INTO(&c->saddr, sk, __sk_common.skc_v6_rcv_saddr.in6_u.u6_addr8);
 		BPF_CORE_READ_INTO(&c->daddr, sk, __sk_common.skc_v6_daddr.in6_u.u6_addr8);
 	}
-	bpf_ringbuf_submit(c, 0);
+	bpf_ringbuf_submit(c, BPF_RB_NO_WAKEUP);
 }
 
 SEC("tp_btf/inet_sock_set_state")
@@ -96,10 +106,17 @@ int BPF_PROG(on_sock_state, struct sock *sk, int oldstate, int newstate)
 		if (id)
 			state.origin = id;
 	}
-	/* An MTA's own deliveries go to these ports too: only what a script started is reported. */
-	if (!state.origin && (!program || program->role == ST_ROLE_MTA || program->role == ST_ROLE_INJECTOR ||
-			      program->role == ST_ROLE_SMTPD))
+	/*
+	 * An MTA's own deliveries go to these ports too. Of its programs only an injector that hands its message to the local daemon
+	 * (Sendmail) is reported; of others, what a script started.
+	 */
+	if (program && (program->role == ST_ROLE_MTA || program->role == ST_ROLE_INJECTOR ||
+			program->role == ST_ROLE_SMTPD)) {
+		if (program->role != ST_ROLE_INJECTOR || !state.injection || !to_loopback(sk, family))
+			return 0;
+	} else if (!state.origin) {
 		return 0;
+	}
 	state.uid = (__u32)bpf_get_current_uid_gid();
 	if (bpf_map_update_elem(&socks, &sock, &state, BPF_ANY)) {
 		count_lost(ST_LOST_SOCK_MAP);

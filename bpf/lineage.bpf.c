@@ -228,7 +228,7 @@ static __always_inline void send_exec(struct task_struct *task, struct linux_bin
 	append_path(task, r->data, off, EXEC_MASK, &r->e.cwd);
 	append_ancestors(task, &r->e);
 	fill_header(&r->e.h, ST_EXEC, (__u32)sizeof(r->e) + r->e.h.size, self);
-	bpf_ringbuf_submit(r, 0);
+	bpf_ringbuf_submit(r, BPF_RB_NO_WAKEUP);
 }
 
 /* A program seen for the first time: user space looks what it is. Once for each inode. */
@@ -246,7 +246,7 @@ static __always_inline void new_program(struct task_struct *task, const struct s
 	fill_header(&i->h, ST_IMAGE, sizeof(*i), self);
 	i->exe = *exe;
 	i->start_code = BPF_CORE_READ(task, mm, start_code);
-	bpf_ringbuf_submit(i, 0);
+	bpf_ringbuf_submit(i, BPF_RB_FORCE_WAKEUP);
 }
 
 SEC("tp_btf/sched_process_exec")

@@ -183,9 +183,12 @@ static __always_inline void php_request(struct origin_record *r, const struct st
 	__u64 included = eg + l->eg_included_files;
 	__u32 used = 0;
 
-	user_str_at(r, user_ptr(sg + l->sg_path_translated), &r->o.script);
-	if (r->o.script.len)
-		r->o.flags |= ST_O_SCRIPT_SG;
+	/* without a server context request_info of mod_php dangles */
+	if (context || r->o.sapi != ST_SAPI_APACHE2HANDLER) {
+		user_str_at(r, user_ptr(sg + l->sg_path_translated), &r->o.script);
+		if (r->o.script.len)
+			r->o.flags |= ST_O_SCRIPT_SG;
+	}
 	bpf_probe_read_user(&used, sizeof(used), (const void *)(included + l->ht_used));
 	if (used) {
 		__u64 key = user_ptr(user_ptr(included + l->ht_data) + l->bucket_key);
@@ -251,7 +254,7 @@ static __always_inline __u64 php_snapshot(struct task_struct *task, const struct
 				fill_header(&i->h, ST_IMAGE, sizeof(*i), self);
 				i->exe = *exe;
 				i->start_code = BPF_CORE_READ(task, mm, start_code);
-				bpf_ringbuf_submit(i, 0);
+				bpf_ringbuf_submit(i, BPF_RB_FORCE_WAKEUP);
 			}
 		}
 		return 0;
@@ -286,7 +289,12 @@ static __always_inline __u64 php_snapshot(struct task_struct *task, const struct
 	}
 	append_path(task, r->data, &r->o.h.size, ORIGIN_MASK, &r->o.cwd);
 	fill_header(&r->o.h, ST_ORIGIN, (__u32)sizeof(r->o) + r->o.h.size, self);
-	bpf_ringbuf_submit(r, BPF_RB_NO_WAKEUP);
+	/*
+	 * The adaptive wake-up of the ring works only if every record uses it, so each says which: of a plain CGI the request is in an
+	 * environment that is gone when the process is.
+	 */
+	bpf_ringbuf_submit(r, r->o.sapi == ST_SAPI_CGI && !(r->o.flags & ST_O_FCGI) ? BPF_RB_FORCE_WAKEUP
+										     : BPF_RB_NO_WAKEUP);
 	return id;
 }
 

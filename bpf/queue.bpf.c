@@ -84,6 +84,7 @@ static __always_inline void fill_queue(struct st_queue *q, struct task_struct *t
 	q->uid = uid;
 	q->euid = BPF_CORE_READ(task, cred, euid.val);
 	q->nspid = ns_pid(task);
+	q->netns = BPF_CORE_READ(task, nsproxy, net_ns, ns.inum);
 	exe_id(task, &q->exe);
 	bpf_get_current_comm(q->comm, sizeof(q->comm));
 	if (commit)
@@ -93,7 +94,8 @@ static __always_inline void fill_queue(struct st_queue *q, struct task_struct *t
 static __always_inline void submit_queue(struct queue_record *r, const struct st_task *self)
 {
 	fill_header(&r->q.h, ST_QUEUE, (__u32)sizeof(r->q) + r->q.h.size, self);
-	bpf_ringbuf_submit(r, r->q.op == ST_OP_UNLINK ? BPF_RB_NO_WAKEUP : 0);
+	/* what lands may be delivered and gone within milliseconds: user space opens it now */
+	bpf_ringbuf_submit(r, r->q.op == ST_OP_UNLINK ? BPF_RB_NO_WAKEUP : BPF_RB_FORCE_WAKEUP);
 }
 
 /* ---- by dentry: fexit ---- */

@@ -208,7 +208,8 @@ struct st_queue {
 	__u32 queue; /* index that user space gave this queue */
 	__u32 flags;
 	__u32 uid, euid;
-	__u32 nspid;
+	__u32 nspid, netns;
+	__u32 pad;
 	struct st_inode exe;
 	struct st_str name; /* relative to the queue's root: of the new name, or of what was removed */
 	struct st_str old;  /* link, rename */

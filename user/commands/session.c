@@ -8,9 +8,11 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/users.h"
+#include "kernel/php_walk.h"
 #include "kernel/procfs.h"
 
 static uint64_t wall(const struct session *s, uint64_t boot)
@@ -117,11 +119,6 @@ static const char *container(void *arg, const struct injection *i)
 	return s->container;
 }
 
-static bool environment(void *arg, const struct st_task *task, const char *name, char *out, size_t size)
-{
-	(void)arg;
-	return procfs_environment(task, name, out, size) == 0;
-}
 
 /* ---- callbacks of correlate ---- */
 
@@ -212,6 +209,64 @@ static void close_message(void *arg, int fd)
 	close(fd);
 }
 
+/* The request variables of a plain CGI, while its process is there. */
+static void read_environment(void *arg, struct origin *o)
+{
+	static const char *const names[] = {"DOCUMENT_ROOT", "REMOTE_ADDR", "HTTP_HOST", "REQUEST_URI", "REQUEST_METHOD"};
+	char value[2048], *block = NULL;
+	size_t len = 0;
+
+	(void)arg;
+	for (size_t i = 0; i < array_size(names); i++) {
+		size_t n;
+		char *more;
+
+		if (procfs_environment(&o->worker, names[i], value, sizeof(value)))
+			continue;
+		n = strlen(names[i]) + 1 + strlen(value) + 1;
+		more = realloc(block, len + n);
+		if (!more)
+			break;
+		block = more;
+		snprintf(block + len, n, "%s=%s", names[i], value);
+		len += n;
+	}
+	if (block)
+		origin_take_environment(o, block, len);
+}
+
+static uint16_t peer_port(void *arg, const struct st_task *task)
+{
+	uint16_t port = 0;
+
+	int err;
+
+	(void)arg;
+	err = procfs_peer_port(task, &port);
+	log_debug("peer port of %u: %d (%d)", task->tgid, port, err);
+	return err ? 0 : port;
+}
+
+static int still_running(void *arg, const struct origin *o)
+{
+	struct session *s = arg;
+	struct php_process proc;
+	struct php_walk *w;
+	int same;
+
+	if (programs_process(s->programs, (pid_t)o->worker.tgid, &proc))
+		return -1;
+	w = malloc(sizeof(*w));
+	if (!w)
+		return -1;
+	if (php_walk((pid_t)o->worker.tgid, &proc.engine->image, proc.base, w))
+		same = -1;
+	else
+		same = !w->idle && o->script && !strcmp(w->request.script, o->script);
+	free(w);
+	return same;
+}
+
 static bool alive(void *arg, const struct st_task *task)
 {
 	(void)arg;
@@ -241,6 +296,9 @@ void session_callbacks(struct session *s, struct correlate_ops *c, struct attrib
 			.facts = read_facts,
 			.close = close_message,
 			.program = program,
+			.environment = read_environment,
+			.peer_port = peer_port,
+			.still_running = still_running,
 			.alive = alive,
 			.lost = queue_records_lost,
 			.arg = s,
@@ -254,7 +312,6 @@ void session_callbacks(struct session *s, struct correlate_ops *c, struct attrib
 			.vhost = vhost,
 			.origin = origin_by_id,
 			.container = container,
-			.environment = environment,
 			.arg = s,
 		};
 }
@@ -275,6 +332,14 @@ static void on_record(void *arg, const void *bytes, size_t len)
 
 		programs_seen(s->programs, (pid_t)i->h.task.tgid, &i->exe, i->start_code);
 		return;
+	}
+	if (log_verbose && r.h->type == ST_QUEUE) {
+		const struct st_queue *q = (const struct st_queue *)r.h;
+		char name[512] = "", old[512] = "";
+
+		record_queue_name(&r, q->name, name, sizeof(name));
+		record_queue_name(&r, q->old, old, sizeof(old));
+		log_debug("queue %u: op %u %s -> %s by %s (%u)", q->queue, q->op, old, name, q->comm, q->h.task.tgid);
 	}
 	correlate_record(s->correlate, &r);
 	session_early_look(s, &r);

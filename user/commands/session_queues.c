@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* The queues of a session: found, registered with the kernel side, counted, watched for vanishing. */
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -48,6 +49,23 @@ int session_find_queues(struct session *s)
 	return 0;
 }
 
+/*
+ * For the syscall hooks an absolute name is only text until user space has seen it, and Exim writes "/var/spool/exim4//input//": so the
+ * prefix is that of the directory above.
+ */
+static void watch_path(struct session *s, const char *directory, size_t i)
+{
+	char prefix[PATH_MAX];
+	char *slash;
+
+	snprintf(prefix, sizeof(prefix), "%s", directory);
+	slash = strrchr(prefix, '/');
+	if (slash && slash != prefix) {
+		slash[1] = '\0';
+		probe_set_queue_path(s->probe, prefix, (uint32_t)i);
+	}
+}
+
 /* Tells the kernel side where the queue is. */
 static int watch(struct session *s, size_t i)
 {
@@ -64,9 +82,9 @@ static int watch(struct session *s, size_t i)
 	err = probe_set_queue(s->probe, &s->roots[i], &root);
 	if (err)
 		return log_err(err, "%s: the queue cannot be watched", q->directory);
-	probe_set_queue_path(s->probe, q->directory, (uint32_t)i);
+	watch_path(s, q->directory, i);
 	if (strcmp(q->inner, q->directory))
-		probe_set_queue_path(s->probe, q->inner, (uint32_t)i);
+		watch_path(s, q->inner, i);
 	return 0;
 }
 

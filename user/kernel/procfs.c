@@ -81,6 +81,71 @@ int procfs_environment(const struct st_task *task, const char *name, char *out, 
 	return -ENOENT;
 }
 
+#define MAX_SOCKETS 32
+
+/* Inodes of the sockets that a process holds. */
+static size_t sockets_of(uint32_t tgid, unsigned long out[MAX_SOCKETS])
+{
+	char path[64], link[64];
+	_closedir_ DIR *d = NULL;
+	const struct dirent *e;
+	size_t n = 0;
+
+	snprintf(path, sizeof(path), "/proc/%u/fd", tgid);
+	d = opendir(path);
+	while (d && n < MAX_SOCKETS && (e = readdir(d))) {
+		ssize_t len = readlinkat(dirfd(d), e->d_name, link, sizeof(link) - 1);
+
+		if (len <= 0)
+			continue;
+		link[len] = '\0';
+		if (sscanf(link, "socket:[%lu]", &out[n]) == 1)
+			n++;
+	}
+	return n;
+}
+
+int procfs_peer_port(const struct st_task *task, uint16_t *port)
+{
+	static const char *const tables[] = {"tcp", "tcp6"};
+	unsigned long sockets[MAX_SOCKETS];
+	size_t count = sockets_of(task->tgid, sockets);
+	unsigned found = 0, remote = 0;
+	char line[512];
+
+	if (!count)
+		return -ESRCH;
+	for (size_t t = 0; t < array_size(tables); t++) {
+		_fclose_ FILE *f = NULL;
+		char path[64];
+
+		snprintf(path, sizeof(path), "/proc/%u/net/%s", task->tgid, tables[t]);
+		f = fopen(path, "re");
+		while (f && fgets(line, sizeof(line), f)) {
+			unsigned state, to, last = 0;
+			unsigned long inode;
+
+			/* proc(5): sl local rem st tx:rx tr:tm retrnsmt uid timeout inode */
+			if (sscanf(line, " %*d: %*[0-9A-F]:%*x %*[0-9A-F]:%x %x %*s %*s %*s %*u %*u %lu", &to,
+				   &state, &inode) != 3 || state != 1)
+				continue;
+			for (size_t i = 0; i < count; i++)
+				if (sockets[i] == inode && to != last) {
+					remote = last = to;
+					found++;
+				}
+		}
+	}
+	if (!found)
+		return -ENOENT;
+	if (found > 1)
+		return -ENOTUNIQ;
+	if (!procfs_alive(task))
+		return -ESRCH;
+	*port = (uint16_t)remote;
+	return 0;
+}
+
 uint32_t procfs_own_mntns(void)
 {
 	struct stat st;

@@ -289,6 +289,8 @@ int programs_scan(struct programs *p)
 
 	if (err < 0)
 		return err;
+	/* an engine whose processes contradict its layout becomes unusable, with a reason */
+	php_finder_prove(p->finder);
 	err = php_finder_scan_processes(p->finder, on_process, p, &denied);
 	if (err < 0)
 		return err;
@@ -362,6 +364,11 @@ const struct php_engine *programs_engine(const struct programs *p, uint32_t imag
 size_t programs_engine_count(const struct programs *p)
 {
 	return php_finder_count(p->finder);
+}
+
+int programs_process(struct programs *p, pid_t pid, struct php_process *out)
+{
+	return php_finder_process(p->finder, pid, false, out);
 }
 
 bool programs_untrusted_engine(const struct programs *p)

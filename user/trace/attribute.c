@@ -85,34 +85,6 @@ static void set_vhost(const struct attribute_ops *ops, const struct origin *o, s
 		weaken(e, ATTRIBUTION_INFERRED, room->vhost.reason);
 }
 
-/* A plain CGI has its request only in the environment of the engine's process. */
-static void fill_from_environment(const struct attribute_ops *ops, const struct origin *o,
-				  struct attribution_room *room, struct mail_event *e)
-{
-	bool any = false;
-
-	if (o->sapi != ST_SAPI_CGI || (o->flags & ST_O_FCGI))
-		return;
-	if (ops->environment(ops->arg, &o->worker, "DOCUMENT_ROOT", room->docroot, sizeof(room->docroot))) {
-		e->docroot = room->docroot;
-		any = true;
-	}
-	if (ops->environment(ops->arg, &o->worker, "REMOTE_ADDR", room->client, sizeof(room->client))) {
-		e->client_ip = room->client;
-		any = true;
-	}
-	if (ops->environment(ops->arg, &o->worker, "HTTP_HOST", room->host, sizeof(room->host)))
-		e->host_header = room->host;
-	if (!e->url_path) {
-		char uri[1024];
-
-		if (ops->environment(ops->arg, &o->worker, "REQUEST_URI", uri, sizeof(uri)))
-			set_url(e, room, uri);
-	}
-	if (any)
-		e->evidence |= HAS(EVIDENCE_ENVIRONMENT);
-}
-
 static void set_request(const struct attribute_ops *ops, const struct origin *o,
 			struct attribution_room *room, struct mail_event *e)
 {
@@ -123,7 +95,8 @@ static void set_request(const struct attribute_ops *ops, const struct origin *o,
 	e->host_header = o->host;
 	e->method = o->method;
 	set_url(e, room, o->uri);
-	fill_from_environment(ops, o, room, e);
+	if (o->environment)
+		e->evidence |= HAS(EVIDENCE_ENVIRONMENT);
 	set_vhost(ops, o, room, e);
 }
 
@@ -348,6 +321,24 @@ static bool env_value(const struct injection *i, const char *name, char *out, si
 	return false;
 }
 
+/* Mail that a script sent over a connection of its own. */
+static void set_session(const struct attribute_ops *ops, const struct queued *q, struct attribution_room *room,
+			struct mail_event *e)
+{
+	const struct origin *o = q->session;
+	uint32_t role;
+
+	e->attribution = ATTRIBUTION_EXACT;
+	e->evidence |= HAS(EVIDENCE_SMTP_PORT) | HAS(EVIDENCE_QUEUE_FILE);
+	e->uid = o->uid;
+	e->euid = o->euid;
+	e->user_name = copy(room->user, sizeof(room->user), ops->user(ops->arg, o->uid));
+	e->pid = o->worker.tgid;
+	e->executable = copy(room->executable, sizeof(room->executable), ops->program_at(ops->arg, &o->exe, &role));
+	e->working_directory = o->cwd;
+	set_origin(ops, o, room, e);
+}
+
 /* Mail that came in over SMTP. */
 static void set_smtp(const struct queued *q, struct attribution_room *room, struct mail_event *e)
 {
@@ -398,7 +389,9 @@ void attribute_queued(const struct attribute_ops *ops, const struct queued *q, s
 	} else if (q->actor.run == RUN_FORWARD || q->actor.before == RUN_FORWARD) {
 		out->source = SOURCE_FORWARD;
 		out->attribution = ATTRIBUTION_EXACT;
-	} else if (is_smtp(q)) {
+	} else if (q->session) {
+		set_session(ops, q, room, out);
+	} else if (is_smtp(q) && !(q->injection && q->injection->role == ST_ROLE_INJECTOR)) {
 		set_smtp(q, room, out);
 	} else if (q->injection) {
 		set_injection(ops, q->injection, room, out);
@@ -415,7 +408,7 @@ void attribute_queued(const struct attribute_ops *ops, const struct queued *q, s
 			out->evidence |= HAS(EVIDENCE_QUEUE_FILE);
 		}
 	}
-	if (q->doubt && q->injection)
+	if (q->doubt && (q->injection || q->session))
 		weaken(out, ATTRIBUTION_INFERRED, q->doubt);
 	if (out->attribution == ATTRIBUTION_EXACT)
 		out->reason = NULL;

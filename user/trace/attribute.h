@@ -23,8 +23,6 @@ struct attribute_ops {
 	const struct origin *(*origin)(void *arg, uint64_t id);
 	/* Id of the container that an injection ran in; NULL: the host. */
 	const char *(*container)(void *arg, const struct injection *i);
-	/* A variable of a process that is still there and is this one; false if unknown. */
-	bool (*environment)(void *arg, const struct st_task *task, const char *name, char *out, size_t size);
 	void *arg;
 };
 

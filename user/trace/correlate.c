@@ -47,13 +47,14 @@ void correlate_free(struct correlate *c)
 	}
 	while (c->in_flight)
 		in_flight_drop(c, c->in_flight);
+	correlate_forget_sessions(c, UINT64_MAX);
 	HASH_ITER(hh, c->injections, i, i_next) {
 		HASH_DEL(c->injections, i);
 		injection_free(i);
 	}
 	HASH_ITER(hh, c->origins, o, o_next) {
 		HASH_DEL(c->origins, o);
-		free(o);
+		origin_free(o);
 	}
 	free(c->picked);
 	free(c);
@@ -70,9 +71,21 @@ static void origin_put(struct correlate *c, struct origin *o)
 			HASH_FIND(hh, c->origins, &o->parent, sizeof(o->parent), parent);
 		HASH_DEL(c->origins, o);
 		c->origin_count--;
-		free(o);
+		origin_free(o);
 		o = parent;
 	}
+}
+
+struct origin *origin_ref(struct origin *o)
+{
+	if (o)
+		o->refs++;
+	return o;
+}
+
+void origin_unref(struct correlate *c, struct origin *o)
+{
+	origin_put(c, o);
 }
 
 static struct origin *origin_get(struct correlate *c, uint64_t id)
@@ -176,20 +189,22 @@ static int on_origin(struct correlate *c, const struct record *r)
 		return err;
 	HASH_FIND(hh, c->origins, &o->id, sizeof(o->id), known);
 	if (known) {
-		free(o);
+		origin_free(o);
 		return -EEXIST;
 	}
 	if (!origin_get(c, o->parent))
 		o->parent = 0;
 	HASH_ADD(hh, c->origins, id, sizeof(o->id), o);
 	c->origin_count++;
+	if (origin_wants_environment(o))
+		c->ops.environment(c->ops.arg, o);
 	o->refs = 1;
 	if (raw->child.tgid) {
 		t = task_add(c, &raw->child, o->id, 0);
 	} else if (raw->why == ST_BY_EXEC) {
 		t = task_add(c, &raw->h.task, o->id, 0);
 	} else {
-		/* held until the connection's end, see on_connect() */
+		/* held until the connection's end, see correlate_connect() */
 		o->refs++;
 		t = NULL;
 	}
@@ -334,19 +349,6 @@ static int on_end(struct correlate *c, const struct record *r)
 	return 0;
 }
 
-static int on_connect(struct correlate *c, const struct record *r)
-{
-	const struct st_connect *k = (const struct st_connect *)r->h;
-	struct origin *o = NULL;
-
-	if (k->origin)
-		HASH_FIND(hh, c->origins, &k->origin, sizeof(k->origin), o);
-	c->ops.connected(c->ops.arg, k, o);
-	if (o && k->state == 7 && o->why == ST_BY_CONNECT && o->refs == 1)
-		origin_put(c, o);
-	return 0;
-}
-
 int correlate_record(struct correlate *c, const struct record *r)
 {
 	int err = 0;
@@ -368,7 +370,7 @@ int correlate_record(struct correlate *c, const struct record *r)
 		err = correlate_queue(c, r);
 		break;
 	case ST_CONNECT:
-		err = on_connect(c, r);
+		err = correlate_connect(c, r);
 		break;
 	case ST_OPEN:
 	case ST_IMAGE:
@@ -407,6 +409,7 @@ static void sweep(struct correlate *c)
 void correlate_tick(struct correlate *c, uint64_t now)
 {
 	correlate_wait(c, now);
+	correlate_forget_sessions(c, now);
 	correlate_note_losses(c, now);
 	if (now - c->swept > 1000000000ULL) {
 		c->swept = now;

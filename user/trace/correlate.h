@@ -46,7 +46,7 @@ struct injection {
 /* Who did a queue operation. */
 struct actor {
 	struct st_task task;
-	uint32_t uid, euid, nspid;
+	uint32_t uid, euid, nspid, netns;
 	struct st_inode exe;
 	char comm[17];
 	enum run run, before; /* what its program runs for, and what the one before it in this line of descent did */
@@ -60,6 +60,7 @@ struct queued {
 	uint64_t time;		     /* of the commit, boot ns */
 	struct actor actor;	     /* that committed */
 	struct injection *injection; /* NULL: none was seen */
+	struct origin *session;	     /* it came over a connection that this origin opened; NULL */
 	bool origin_lost;
 	const char *doubt;	     /* why the injection is not certain; NULL: it is */
 	struct message_facts facts;
@@ -81,6 +82,7 @@ struct correlate_ops {
 	void (*removed)(void *arg, const struct removed *r);
 	/* A name came into, or left, the directories that are counted: +1 or -1. For the balance. */
 	void (*counted)(void *arg, struct mta_queue *q, int change, bool in_flight);
+	/* A script connected to a mail port; o NULL: its record was lost. */
 	void (*connected)(void *arg, const struct st_connect *c, const struct origin *o);
 	/* As struct mta has them. */
 	int (*open)(void *arg, struct mta_queue *q, const char *id);
@@ -88,6 +90,12 @@ struct correlate_ops {
 	void (*close)(void *arg, int fd);
 	/* The program that user space registered under this number; NULL if none. */
 	const char *(*program)(void *arg, uint32_t program, const struct mta **mta);
+	/* Read now what a plain CGI's process says in its environment: origin_take_environment(). */
+	void (*environment)(void *arg, struct origin *o);
+	/* The client's port of the SMTP session that this process, a server's child, holds; 0: unknown. */
+	uint16_t (*peer_port)(void *arg, const struct st_task *task);
+	/* Does the worker still run the script of this origin? 1 yes, 0 no or idle, -1 unknown. */
+	int (*still_running)(void *arg, const struct origin *o);
 	/* Is a process that is not known to have ended still there? For records that were lost. */
 	bool (*alive)(void *arg, const struct st_task *task);
 	/* How many records of queue operations were lost so far; NULL: none ever. */

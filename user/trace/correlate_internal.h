@@ -24,6 +24,29 @@ struct waiting {
 	int fd;
 	uint64_t since; /* boot ns, of the state */
 	bool emitted;	/* WAIT_PICKUP: given out under its first id already */
+	bool joined;	/* WAIT_PICKUP: its message has been given out under the id that it got later */
+	uint16_t port;	/* of the client, where the committing process knew it */
+};
+
+/*
+ * A TCP connection to a mail port that a script, or an injector, opened. The MTA's own record of the client's address and port (queue file,
+ * environment, socket) leads from a message to it: a port belongs to one connection at a time.
+ */
+struct session_key {
+	uint8_t addr[16];
+	uint32_t netns; /* only for loopback addresses, which exist in every namespace */
+	uint16_t port;
+	uint16_t family;
+};
+
+struct smtp_session {
+	struct session_key key;
+	uint64_t sock;
+	struct origin *origin;
+	struct injection *injection;
+	uint64_t closed; /* boot ns, 0: open */
+	uint32_t messages;
+	UT_hash_handle hh;
 };
 
 /* A file that is no message yet. */
@@ -43,6 +66,7 @@ struct correlate {
 	struct origin *origins;
 	struct injection *injections;
 	struct in_flight *in_flight;
+	struct smtp_session *sessions;
 	struct waiting *waiting;
 	size_t origin_count, waiting_count;
 	uint64_t swept, swept_all;
@@ -60,6 +84,15 @@ struct injection *injection_find(struct correlate *c, uint64_t id);
 void injection_put(struct correlate *c, struct injection *i);
 void injection_free(struct injection *i);
 void in_flight_drop(struct correlate *c, struct in_flight *f);
+
+struct origin *origin_ref(struct origin *o);
+void origin_unref(struct correlate *c, struct origin *o);
+
+/* correlate_smtp.c */
+int correlate_connect(struct correlate *c, const struct record *r);
+/* Joins a message that came over SMTP to the session that it came over. */
+void correlate_join_session(struct correlate *c, struct waiting *w);
+void correlate_forget_sessions(struct correlate *c, uint64_t now);
 
 int correlate_queue(struct correlate *c, const struct record *r);
 void correlate_wait(struct correlate *c, uint64_t now);

@@ -69,6 +69,7 @@ static void wait_free(struct correlate *c, struct waiting *w)
 	if (w->fd >= 0)
 		c->ops.close(c->ops.arg, w->fd);
 	injection_put(c, w->q.injection);
+	origin_unref(c, w->q.session);
 	free(w);
 	c->waiting_count--;
 }
@@ -131,6 +132,8 @@ static bool two_ids(const struct waiting *w)
 static bool advance(struct correlate *c, struct waiting *w, uint64_t now)
 {
 	if (w->state == WAIT_FACTS && read_facts(c, w)) {
+		if (w->q.has_facts && (w->q.facts.from_network || w->port))
+			correlate_join_session(c, w);
 		if (two_ids(w) && !w->q.injection) {
 			w->state = WAIT_PICKED;
 			w->since = now;
@@ -154,9 +157,9 @@ static void expire(struct correlate *c, struct waiting *w, uint64_t now)
 		w->q.no_facts = "the queue file was never completed";
 		emit(c, &w->q);
 		wait_remove(c, w);
-	} else if (w->state == WAIT_PICKUP && !w->emitted && age > WAIT_PICKUP_NS) {
+	} else if (w->state == WAIT_PICKUP && !w->emitted && !w->joined && age > WAIT_PICKUP_NS) {
 		memcpy(w->q.id, w->q.first_id, sizeof(w->q.id));
-		w->q.no_facts = "it lies in maildrop: is Postfix running?";
+		w->q.no_facts = "it lies in the submission queue: is the MTA running?";
 		emit(c, &w->q);
 		w->emitted = true;
 	}
@@ -187,7 +190,7 @@ void correlate_flush(struct correlate *c)
 			w->q.doubt = "its passage through maildrop was not seen";
 		if (w->state != WAIT_PICKED && !w->q.no_facts)
 			w->q.no_facts = "tracing ended before the message was complete";
-		if (!w->emitted)
+		if (!w->emitted && !w->joined)
 			emit(c, &w->q);
 		wait_remove(c, w);
 	}
@@ -215,6 +218,7 @@ static void fill_actor(struct operation *op)
 		.uid = raw->uid,
 		.euid = raw->euid,
 		.nspid = raw->nspid,
+		.netns = raw->netns,
 		.exe = raw->exe,
 		.run = op->task ? op->task->run : RUN_OTHER,
 		.before = op->task ? op->task->before : RUN_OTHER,
@@ -261,6 +265,16 @@ static struct injection *injection_of(struct correlate *c, const struct operatio
 	return op->actor.run == RUN_FORWARD || op->actor.before == RUN_FORWARD || op->actor.run == RUN_BOUNCE ? i : NULL;
 }
 
+/* qmail-smtpd's environment, which qmail-queue inherits, names the client (tcp-environ(5)). */
+static void session_of_environment(const struct injection *i, struct waiting *w)
+{
+	static const char name[] = "TCPREMOTEPORT=";
+
+	for (size_t at = 0; i->env && at < i->env_len; at += strlen(i->env + at) + 1)
+		if (!strncmp(i->env + at, name, sizeof(name) - 1))
+			w->port = (uint16_t)strtoul(i->env + at + sizeof(name) - 1, NULL, 10);
+}
+
 static void on_commit(struct correlate *c, struct operation *op)
 {
 	struct injection *i = injection_of(c, op);
@@ -279,6 +293,11 @@ static void on_commit(struct correlate *c, struct operation *op)
 		return;
 	w->state = WAIT_FACTS;
 	memcpy(w->q.id, op->change.id, sizeof(w->q.id));
+	/* Sendmail writes no port into the queue file; its process still holds the session */
+	if (c->sessions && !strcmp(op->queue->mta->name, "sendmail"))
+		w->port = c->ops.peer_port(c->ops.arg, &w->q.actor.task);
+	if (i && (op->actor.run == RUN_SMTPD || op->actor.before == RUN_SMTPD))
+		session_of_environment(i, w);
 	if (c->waiting_count < WAITING_MAX)
 		w->fd = c->ops.open(c->ops.arg, op->queue, w->q.id);
 	else
@@ -390,6 +409,10 @@ static void on_picked(struct correlate *c, struct operation *op)
 	const char *doubt = NULL;
 
 	c->ops.counted(c->ops.arg, op->queue, -1, false);
+	if (pickup && pickup->joined) {
+		wait_remove(c, pickup);
+		return;
+	}
 	if (pickup && pickup->q.injection && injection_of(c, op) == pickup->q.injection) {
 		/* postdrop itself took it away: the injector died or was refused */
 		pickup->q.injection->commits--;

@@ -131,6 +131,38 @@ int origin_new(const struct record *r, struct origin **out)
 	return 0;
 }
 
+void origin_free(struct origin *o)
+{
+	free(o->environment);
+	free(o);
+}
+
+bool origin_wants_environment(const struct origin *o)
+{
+	return o->sapi == ST_SAPI_CGI && !(o->flags & ST_O_FCGI);
+}
+
+void origin_take_environment(struct origin *o, char *block, size_t len)
+{
+	const struct {
+		const char *name;
+		const char **to;
+	} known[] = {
+		{"DOCUMENT_ROOT=", &o->docroot}, {"REMOTE_ADDR=", &o->client}, {"HTTP_HOST=", &o->host},
+		{"REQUEST_URI=", &o->uri},	 {"REQUEST_METHOD=", &o->method},
+	};
+
+	free(o->environment);
+	o->environment = block;
+	for (char *p = block; p < block + len; p += strlen(p) + 1)
+		for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
+			size_t n = strlen(known[i].name);
+
+			if (!strncmp(p, known[i].name, n) && p[n] && !*known[i].to)
+				*known[i].to = p + n;
+		}
+}
+
 const char *origin_strip_proxy(const char *s)
 {
 	static const char prefix[] = "proxy:";

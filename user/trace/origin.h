@@ -24,12 +24,24 @@ struct origin {
 	const char *script, *included, *uri, *method, *host, *server_name, *docroot, *client, *filename, *cwd;
 	struct frame frames[EVENT_MAX_FRAMES]; /* innermost first, eval unwrapped */
 	size_t frame_count;
+	char *environment; /* what user space read of a plain CGI's; malloc'd, NULL: nothing */
 	UT_hash_handle hh;
 	char text[];
 };
 
 /* Copies an ST_ORIGIN record. 0, -EPROTO or -ENOMEM. refs is 0. */
 int origin_new(const struct record *r, struct origin **out);
+
+void origin_free(struct origin *o);
+
+/* A plain CGI: its request is in the environment of its process, and nowhere else. */
+bool origin_wants_environment(const struct origin *o);
+
+/*
+ * Takes request variables that user space read from the worker's environment: "NAME=value" strings, each ended by NUL, `len` bytes, malloc'd
+ * (now the origin's). What the engine's memory said stays.
+ */
+void origin_take_environment(struct origin *o, char *block, size_t len);
 
 /* The primary script of an origin, and how far it can be trusted. */
 struct primary {

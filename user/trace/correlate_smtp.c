@@ -1,0 +1,187 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * SMTP sessions that scripts open, and the messages that come over them. Every MTA but Sendmail records the client's port with the message
+ * (Postfix: client_port in the queue file, Exim: -host_address, qmail: TCPREMOTEPORT in qmail-queue's environment); of Sendmail the
+ * socket of the committing process tells. The kernel says which socket had that port, and who opened it. No packet is looked at, so
+ * TLS makes no difference.
+ */
+#include <arpa/inet.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "trace/correlate_internal.h"
+
+enum { STATE_ESTABLISHED = 1, STATE_SYN_SENT = 2, STATE_CLOSE = 7 }; /* enum tcp_state, include/net/tcp_states.h */
+
+/* A message is committed before its session ends, but its record may be read a little later. */
+#define KEEP_CLOSED_NS 30000000000ULL
+
+static bool is_loopback(const struct session_key *k)
+{
+	static const uint8_t one[16] = {[15] = 1};
+
+	return k->family == 4 ? k->addr[0] == 127 : !memcmp(k->addr, one, sizeof(one));
+}
+
+static void make_key(struct session_key *k, unsigned family, const uint8_t addr[16], uint16_t port, uint32_t netns)
+{
+	static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};
+
+	memset(k, 0, sizeof(*k));
+	k->port = port;
+	if (family == 6 && !memcmp(addr, mapped, sizeof(mapped))) {
+		k->family = 4;
+		memcpy(k->addr, addr + 12, 4);
+	} else {
+		k->family = (uint16_t)family;
+		memcpy(k->addr, addr, family == 4 ? 4 : 16);
+	}
+	if (is_loopback(k))
+		k->netns = netns;
+}
+
+static void session_drop(struct correlate *c, struct smtp_session *s)
+{
+	HASH_DEL(c->sessions, s);
+	origin_unref(c, s->origin);
+	injection_put(c, s->injection);
+	free(s);
+}
+
+static struct smtp_session *by_sock(struct correlate *c, uint64_t sock)
+{
+	for (struct smtp_session *s = c->sessions; s; s = s->hh.next)
+		if (s->sock == sock && !s->closed)
+			return s;
+	return NULL;
+}
+
+static void session_add(struct correlate *c, const struct st_connect *k, struct origin *o, struct injection *i)
+{
+	struct smtp_session *s, *old = NULL;
+	struct session_key key;
+
+	make_key(&key, k->family, k->saddr, k->sport, k->netns);
+	HASH_FIND(hh, c->sessions, &key, sizeof(key), old);
+	if (old)
+		session_drop(c, old);
+	s = calloc(1, sizeof(*s));
+	if (!s)
+		return;
+	s->key = key;
+	s->sock = k->sock;
+	s->origin = origin_ref(o);
+	s->injection = i;
+	if (i)
+		i->refs++;
+	HASH_ADD(hh, c->sessions, key, sizeof(s->key), s);
+}
+
+int correlate_connect(struct correlate *c, const struct record *r)
+{
+	const struct st_connect *k = (const struct st_connect *)r->h;
+	struct origin *o = NULL;
+	struct injection *i = NULL;
+	struct smtp_session *s;
+
+	if (k->origin)
+		HASH_FIND(hh, c->origins, &k->origin, sizeof(k->origin), o);
+	if (k->injection)
+		HASH_FIND(hh, c->injections, &k->injection, sizeof(k->injection), i);
+	if (k->state == STATE_ESTABLISHED)
+		session_add(c, k, o, i);
+	/* what an injector says to its own MTA is part of the injection */
+	if (!k->injection)
+		c->ops.connected(c->ops.arg, k, o);
+	if (k->state != STATE_CLOSE)
+		return 0;
+	s = by_sock(c, k->sock);
+	if (s)
+		s->closed = k->h.time;
+	/* the reference that the origin's record took for the connection */
+	if (o && o->why == ST_BY_CONNECT)
+		origin_unref(c, o);
+	return 0;
+}
+
+static bool client_of(struct correlate *c, struct waiting *w, struct session_key *key)
+{
+	const char *address = w->q.facts.client_ip;
+	uint16_t port = w->port ? w->port : w->q.facts.client_port;
+	uint8_t addr[16] = {0};
+
+	(void)c;
+	if (!port)
+		return false;
+	if (!*address) /* Sendmail takes what its own submission program says for local */
+		address = "127.0.0.1";
+	if (!strncasecmp(address, "IPv6:", 5))
+		address += 5;
+	if (inet_pton(AF_INET, address, addr) == 1)
+		make_key(key, 4, addr, port, w->q.actor.netns);
+	else if (inet_pton(AF_INET6, address, addr) == 1)
+		make_key(key, 6, addr, port, w->q.actor.netns);
+	else
+		return false;
+	return true;
+}
+
+/* A connection that outlives its request may carry another request's mail. */
+static const char *doubt_persistent(struct correlate *c, const struct smtp_session *s)
+{
+	const char *opened = s->origin && s->origin->frame_count ? s->origin->frames[0].function : NULL;
+
+	if (!opened || s->closed || s->messages < 2)
+		return NULL;
+	if (!strcmp(opened, "pfsockopen"))
+		return "it came over a persistent connection, which a later request may have used";
+	if (!strcmp(opened, "stream_socket_client") && c->ops.still_running(c->ops.arg, s->origin) == 0)
+		return "its connection outlived the request that opened it";
+	return NULL;
+}
+
+/* Sendmail's submission queue: the oldest first id of this injection is this message's. */
+static void correlate_pickup_joined(struct correlate *c, struct waiting *w)
+{
+	struct waiting *oldest = NULL;
+
+	for (struct waiting *p = c->waiting; p; p = p->next)
+		if (p->state == WAIT_PICKUP && !p->joined && p->q.injection == w->q.injection &&
+		    (!oldest || p->q.time < oldest->q.time))
+			oldest = p;
+	if (!oldest)
+		return;
+	oldest->joined = true;
+	memcpy(w->q.first_id, oldest->q.first_id, sizeof(w->q.first_id));
+}
+
+void correlate_join_session(struct correlate *c, struct waiting *w)
+{
+	struct smtp_session *s = NULL;
+	struct session_key key;
+
+	if (!c->sessions || w->q.session || !client_of(c, w, &key))
+		return;
+	HASH_FIND(hh, c->sessions, &key, sizeof(key), s);
+	if (!s)
+		return;
+	s->messages++;
+	if (s->injection && !w->q.injection) {
+		w->q.injection = s->injection;
+		s->injection->refs++;
+		s->injection->commits++;
+		correlate_pickup_joined(c, w);
+		return;
+	}
+	w->q.session = origin_ref(s->origin);
+	w->q.doubt = doubt_persistent(c, s);
+}
+
+void correlate_forget_sessions(struct correlate *c, uint64_t now)
+{
+	struct smtp_session *s, *next;
+
+	HASH_ITER(hh, c->sessions, s, next)
+		if (now == UINT64_MAX || (s->closed && now > s->closed + KEEP_CLOSED_NS))
+			session_drop(c, s);
+}
