@@ -34,11 +34,11 @@ def ratios(r, figure):
 
 
 def found(r):
-    rows = [[name, t["seen"], t["right"], t["directory"], t["wrong"], t["nothing"], f"{t['user_us']:.0f}", f"{t['bpf_us']:.1f}",
-             f"{t['rss']:.0f}"] for name, t in r.items()]
-    total = next(iter(r.values()))["messages"]
-    return table([f"{total} messages", "seen", "right script", "directory only", "wrong", "nothing", "own CPU, µs a message",
-                  "BPF, µs a message", "peak RSS, MiB"], rows)
+    rows = [[name, opcache, t["seen"], t["right"], t["directory"], t["wrong"], t["nothing"], f"{t['user_us']:.0f}",
+             f"{t['bpf_us']:.1f}", f"{t['rss']:.0f}"] for opcache, by_tool in r.items() for name, t in by_tool.items()]
+    total = r["warm"]["spamtrace"]["messages"]
+    return table([f"{total} messages", "opcache", "seen", "right script", "directory only", "wrong", "nothing",
+                  "own CPU, µs a message", "BPF, µs a message", "peak RSS, MiB"], rows)
 
 
 def load(r):

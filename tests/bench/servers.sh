@@ -31,10 +31,14 @@ if [ "$STAGE_MTA" = postfix ]; then
 	postfix reload >/dev/null 2>&1
 fi
 
+# The null injector, where an injector may be: tracers look for it by its path.
+rm -f /usr/lib/sendmail
+cp /opt/bench/sendmail /usr/lib/sendmail
+
 # The old procedure: a script in place of sendmail that notes where it was called.
 mkdir -p /opt/wrap
 for name in null mta; do
-	real=/opt/bench/sendmail
+	real=/usr/lib/sendmail
 	[ "$name" = null ] || real=/usr/sbin/sendmail
 	cat >"/opt/wrap/$name" <<-END
 		#!/bin/sh
@@ -48,13 +52,14 @@ chmod 0666 /run/bench/wrapper.log
 
 export WORKERS=4
 port=8081
-for name in mta null wrap-null wrap-mta; do
+for name in mta null wrap-null wrap-mta null-off; do
 	case $name in
 	mta) path=/usr/sbin/sendmail ;;
-	null) path=/opt/bench/sendmail ;;
+	null | null-off) path=/usr/lib/sendmail ;;
 	*) path=/opt/wrap/${name#wrap-} ;;
 	esac
 	ini=(opcache.validate_timestamps=0 "sendmail_path=$path -t -i")
+	[ "$name" != null-off ] || ini+=(opcache.enable=0)
 	start_modphp "modphp-$name" "$port" "${ini[@]}"
 	start_fpm "fpm-$name" "${ini[@]}"
 	start_proxy "px-$name" $((port + 10)) "fpm-$name" unix

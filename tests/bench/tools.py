@@ -120,7 +120,7 @@ class Strace(Tool):
     name = "strace -f"
 
     def start(self):
-        pids = subprocess.run(["pgrep", "-f", "^(/usr/sbin/apache2|php-fpm: )"], check=True, capture_output=True,
+        pids = subprocess.run(["pgrep", "-f", "^(/usr/sbin/apache2 |apache2 |php-fpm: )"], check=True, capture_output=True,
                               text=True).stdout.split()
         self.attached = [a for p in pids if mine(p) for a in ("-p", p)]
         self.commands = (["strace", "-f", "-q", "-e", "trace=execve,openat", "-o", f"{OUT}/0.trace"] + self.attached,)

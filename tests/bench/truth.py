@@ -13,7 +13,9 @@ import measure
 import tools
 
 SITES = ("blog.test", "shop.test", "club.test")
-MODPHP, FPM = 8082, 8092
+INJECTOR = "/usr/lib/sendmail"
+# of the servers: opcache warm and never checked, off, and with the wrapper
+PORTS = {"warm": (8082, 8092), "off": (8085, 8095), "wrap-": (8083, 8093)}
 HEAD = "<?php $t = $_GET['t']; $s = \"$t \" . $_SERVER['SCRIPT_FILENAME'];\n"
 # Two scripts in each site's directory; a third sends through an included file; a fourth through a pipe.
 WAYS = {
@@ -39,13 +41,13 @@ def deploy():
             os.utime(f"{root(site)}/{name}", (time.time() - 3600,) * 2)
 
 
-def send(messages, wrapped):
+def send(messages, ports):
     """Eight at a time, by turns from every script of every site through both servers; half a second of life before and after."""
-    scripts = [(port, site, page) for page in WAYS for site in SITES for port in (MODPHP, FPM)]
+    scripts = [(port, site, page) for page in WAYS for site in SITES for port in ports]
 
     def one(i):
         port, site, page = scripts[i % len(scripts)]
-        connection = http.client.HTTPConnection("127.0.0.1", port + (1 if wrapped else 0), timeout=60)
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
         connection.request("GET", f"/{page}?t={i}", headers={"Host": site})
         status = connection.getresponse().status
         connection.close()
@@ -101,7 +103,7 @@ def by_execsnoop(tool, truth, judge, opens=()):
         m = re.match(r"(\S+)\s+(\d+)\s+(\d+)\s+\d+\s+(.*)", line)
         if m:
             parent[m.group(2)] = m.group(3)
-            if "/opt/bench/sendmail" in m.group(4):
+            if INJECTOR in m.group(4):
                 seen.add(m.group(2))
     last = {}
     for line in opens:
@@ -134,12 +136,12 @@ def by_time(lines, truth, judge, opened, execed):
 
 
 def by_bpftrace(tool, truth, judge):
-    by_time(tool.lines(), truth, judge, re.compile(r"(\d+) open (\S+)"), re.compile(r"(\d+) exec /opt/bench/sendmail"))
+    by_time(tool.lines(), truth, judge, re.compile(r"(\d+) open (\S+)"), re.compile(rf"(\d+) exec {INJECTOR}"))
 
 
 def by_strace(tool, truth, judge):
     by_time(tool.lines(), truth, judge, re.compile(r'(\d+) +openat\(\w+, "([^"]+)"'),
-            re.compile(r'(\d+) +execve\("/opt/bench/sendmail"'))
+            re.compile(rf'(\d+) +execve\("{INJECTOR}"'))
 
 
 def by_wrapper(tool, truth, judge):
@@ -149,7 +151,7 @@ def by_wrapper(tool, truth, judge):
 
 
 def by_lsof(tool, truth, judge):
-    """Once a second, no message is seen at all; what the workers had open or stood in at the last look is all there is."""
+    """Once a second, and no message is seen: a look says who sends only when it shows a single place below the sites."""
     looks, now = [], set()
     for line in tool.lines():
         if line.startswith("====="):
@@ -157,17 +159,17 @@ def by_lsof(tool, truth, judge):
             now = set()
         elif "/var/www/vhosts/" in line:
             now.add("/var/www/vhosts/" + line.split("/var/www/vhosts/")[1].strip())
-    places = [p for look in looks for p in look]
+    single = {next(iter(look)) for look in looks if len(look) == 1}
+    said = next(iter(single)) if len(single) == 1 else None
     for _, _, script in truth:
-        judge.verdict(script, False, script if script in places else
-                      os.path.dirname(script) if os.path.dirname(script) in places else None)
+        judge.verdict(script, False, said)
 
 
 READERS = {tools.Spamtrace: by_spamtrace, tools.Exec: by_execsnoop, tools.ExecOpen: by_exec_open, tools.Bpftrace: by_bpftrace,
            tools.Strace: by_strace, tools.Wrapper: by_wrapper, tools.Lsof: by_lsof}
 
 
-def judge_tool(kind, messages):
+def judge_tool(kind, messages, opcache):
     tool = kind()
     with open("/run/bench/truth", "w", encoding="ascii"):
         pass
@@ -180,7 +182,7 @@ def judge_tool(kind, messages):
             programs = tool.programs()
             before = [p.read() for p in programs]
             cpu = tool.group.cpu()
-            send(messages, bool(tool.servers))
+            send(messages, PORTS[tool.servers or opcache])
             time.sleep(1.2)  # what it still has to print
             result = {"user_us": (tool.group.cpu() - cpu) / messages * 1e6,
                       "bpf_us": sum(p.read()[1] - b[1] for p, b in zip(programs, before)) / messages / 1e3}
@@ -197,12 +199,19 @@ def judge_tool(kind, messages):
 
 def run(messages):
     deploy()
-    send(96, False)  # warm: no script is opened any more
-    send(96, True)
-    return {kind.name: judge_tool(kind, messages) for kind in READERS}
+    for ports in PORTS.values():
+        send(96, ports)  # warm: no script is opened any more
+    out = {}
+    for opcache in ("warm", "off"):
+        for kind in READERS:
+            if opcache == "warm" or not kind.servers:
+                out.setdefault(opcache, {})[kind.name] = judge_tool(kind, messages, opcache)
+    return out
 
 
 def print_result(result):
-    for name, r in result.items():
-        print(f"{name:22} seen {r['seen']:4} of {r['messages']}, right {r['right']}, directory {r['directory']}, wrong {r['wrong']}, "
-              f"nothing {r['nothing']}; {r['user_us']:.1f} us of its CPU and {r['bpf_us']:.1f} us of BPF a message, {r['rss']:.1f} MiB")
+    for opcache, by_tool in result.items():
+        for name, r in by_tool.items():
+            print(f"opcache {opcache:4} {name:22} seen {r['seen']:4} of {r['messages']}, right {r['right']}, directory {r['directory']}, "
+                  f"wrong {r['wrong']}, nothing {r['nothing']}; {r['user_us']:.1f} us of its CPU and {r['bpf_us']:.1f} us of BPF a "
+                  f"message, {r['rss']:.1f} MiB")
