@@ -21,8 +21,7 @@ static __always_inline void carry(const struct st_task *key, const struct task_s
 		count_lost(ST_LOST_TASK_MAP);
 }
 
-SEC("tp_btf/sched_process_fork")
-int BPF_PROG(on_fork, struct task_struct *parent, struct task_struct *child)
+static __always_inline int forked(struct task_struct *parent, struct task_struct *child)
 {
 	struct task_state *carried, state = {};
 	struct script_state *script;
@@ -35,6 +34,8 @@ int BPF_PROG(on_fork, struct task_struct *parent, struct task_struct *child)
 	task_key(parent, &self);
 	if (kid.tgid == self.tgid)
 		return 0; /* a thread */
+	if (again && bpf_map_lookup_elem(&tasks, &kid))
+		return 0;
 	carried = bpf_map_lookup_elem(&tasks, &self);
 	if (carried)
 		state = *carried;
@@ -67,6 +68,18 @@ int BPF_PROG(on_fork, struct task_struct *parent, struct task_struct *child)
 	f->injection = state.injection;
 	bpf_ringbuf_submit(f, BPF_RB_NO_WAKEUP);
 	return 0;
+}
+
+SEC("tp_btf/sched_process_fork")
+int BPF_PROG(on_fork, struct task_struct *parent, struct task_struct *child)
+{
+	return forked(parent, child);
+}
+
+SEC("tp_btf/sched_process_fork")
+int BPF_PROG(on_fork_again, struct task_struct *parent, struct task_struct *child)
+{
+	return forked(parent, child);
 }
 
 /* Copies a user block (argv or environment) of the new program; at most `max`, a power of two not above ARGS_MAX. */
@@ -127,7 +140,7 @@ static __always_inline void remember_script(struct task_struct *task, const stru
 	struct script_state *old = bpf_map_lookup_elem(&scripts, self), *s;
 	__u64 start = BPF_CORE_READ(task, mm, arg_start), end = BPF_CORE_READ(task, mm, arg_end);
 	__u64 n = end - start < SCRIPT_ARGS ? end - start : SCRIPT_ARGS - 1;
-	__u32 zero = 0;
+	__u32 zero = 0, exec = (__u32)BPF_CORE_READ(task, self_exec_id);
 
 	/* In two steps: clang makes one comparison of (n - 1) out of both, which tells the verifier nothing about n. */
 	if (!n)
@@ -136,6 +149,9 @@ static __always_inline void remember_script(struct task_struct *task, const stru
 	if (n >= SCRIPT_ARGS)
 		return;
 	if (old) {
+		if (old->exec == exec)
+			return;
+		old->exec = exec;
 		if (bpf_probe_read_user(old->inner, (__u32)n, (const void *)start) == 0)
 			old->inner_len = (__u16)n;
 		return;
@@ -149,6 +165,7 @@ static __always_inline void remember_script(struct task_struct *task, const stru
 		return;
 	}
 	s->outer_len = (__u16)n;
+	s->exec = exec;
 	if (bpf_map_update_elem(&scripts, self, s, BPF_ANY))
 		count_lost(ST_LOST_SCRIPT_MAP);
 }
@@ -249,10 +266,10 @@ static __always_inline void new_program(struct task_struct *task, const struct s
 	bpf_ringbuf_submit(i, BPF_RB_FORCE_WAKEUP);
 }
 
-SEC("tp_btf/sched_process_exec")
-int BPF_PROG(on_exec, struct task_struct *task, pid_t old_pid, struct linux_binprm *bprm)
+static __always_inline int execed(struct task_struct *task, struct linux_binprm *bprm)
 {
 	struct task_state *carried, state = {};
+	__u64 exec = BPF_CORE_READ(task, self_exec_id);
 	struct st_program *program;
 	struct st_task self;
 	struct st_inode exe;
@@ -276,9 +293,14 @@ int BPF_PROG(on_exec, struct task_struct *task, pid_t old_pid, struct linux_binp
 			carried->forked = 0;
 		return 0;
 	}
-	if (carried)
+	if (carried) {
+		if (carried->exec == exec)
+			return 0;
+		carried->exec = exec;
 		state = *carried;
+	}
 	if (!state.injection) {
+		state.exec = exec;
 		state.injection = new_id();
 		state.uid = (__u32)bpf_get_current_uid_gid();
 		if (program->role == ST_ROLE_INJECTOR)
@@ -289,14 +311,26 @@ int BPF_PROG(on_exec, struct task_struct *task, pid_t old_pid, struct linux_binp
 	return 0;
 }
 
+SEC("tp_btf/sched_process_exec")
+int BPF_PROG(on_exec, struct task_struct *task, pid_t old_pid, struct linux_binprm *bprm)
+{
+	return execed(task, bprm);
+}
+
+SEC("tp_btf/sched_process_exec")
+int BPF_PROG(on_exec_again, struct task_struct *task, pid_t old_pid, struct linux_binprm *bprm)
+{
+	return execed(task, bprm);
+}
+
 /*
  * pcntl_exec() replaces the engine without a fork. This tracepoint runs before the old memory is gone (6.10 and later); elsewhere
  * such an exec has no origin of its own and is said to have none.
  */
-SEC("tp_btf/sched_prepare_exec")
-int BPF_PROG(on_prepare_exec, struct task_struct *task, struct linux_binprm *bprm)
+static __always_inline int preparing_exec(struct task_struct *task)
 {
 	struct task_state *carried, state = {};
+	__u64 exec = BPF_CORE_READ(task, self_exec_id);
 	struct st_program *program;
 	struct st_task self, none = {};
 	struct st_inode exe;
@@ -309,7 +343,7 @@ int BPF_PROG(on_prepare_exec, struct task_struct *task, struct linux_binprm *bpr
 	task_key(task, &self);
 	carried = bpf_map_lookup_elem(&tasks, &self);
 	if (carried) {
-		if (carried->forked)
+		if (carried->forked || carried->exec == exec)
 			return 0; /* a child on its way to its first exec: its origin is as fresh as can be */
 		state = *carried;
 	}
@@ -317,17 +351,29 @@ int BPF_PROG(on_prepare_exec, struct task_struct *task, struct linux_binprm *bpr
 	if (id) {
 		state.origin = id;
 		state.injection = 0;
+		state.exec = exec;
 		carry(&self, &state);
 	}
 	return 0;
+}
+
+SEC("tp_btf/sched_prepare_exec")
+int BPF_PROG(on_prepare_exec, struct task_struct *task, struct linux_binprm *bprm)
+{
+	return preparing_exec(task);
+}
+
+SEC("tp_btf/sched_prepare_exec")
+int BPF_PROG(on_prepare_exec_again, struct task_struct *task, struct linux_binprm *bprm)
+{
+	return preparing_exec(task);
 }
 
 /*
  * The end of a process, not of a thread: signal->live is 0 once the last thread is in do_exit(). A thread that execs makes the
  * old leader exit with live > 0.
  */
-SEC("tp_btf/sched_process_exit")
-int BPF_PROG(on_end, struct task_struct *task)
+static __always_inline int ended(struct task_struct *task)
 {
 	struct task_state *carried;
 	struct st_task self;
@@ -351,6 +397,18 @@ int BPF_PROG(on_end, struct task_struct *task)
 	}
 	bpf_map_delete_elem(&tasks, &self);
 	return 0;
+}
+
+SEC("tp_btf/sched_process_exit")
+int BPF_PROG(on_end, struct task_struct *task)
+{
+	return ended(task);
+}
+
+SEC("tp_btf/sched_process_exit")
+int BPF_PROG(on_end_again, struct task_struct *task)
+{
+	return ended(task);
 }
 
 char LICENSE[] SEC("license") = "GPL";

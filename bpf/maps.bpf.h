@@ -19,13 +19,14 @@ struct task_state {
 	__u64 injection; /* 0: none */
 	__u32 uid;	 /* real uid of the first injector exec */
 	__u32 forked;	 /* since its origin was taken at a fork it has not execed */
+	__u64 exec;	 /* task_struct.self_exec_id of the last exec that was dealt with, see AGAIN */
 };
 
 /* The scripts a task descends from; NUL separated argument blocks as they were at exec. */
 #define SCRIPT_ARGS 192
 struct script_state {
 	__u16 outer_len, inner_len;
-	__u32 pad;
+	__u32 exec; /* as in struct task_state */
 	char outer[SCRIPT_ARGS];
 	char inner[SCRIPT_ARGS];
 };
@@ -44,6 +45,12 @@ struct rename_state {
 	char old[RENAME_OLD];
 };
 
+/*
+ * AGAIN: the kernel never lets a program run twice on one CPU at a time; who comes second is skipped. From 7.0 on programs of tracepoints can be
+ * preempted, so that happens to whoever forks or execs while another task is in the middle of the program, and what it did would be lost
+ * (measured on an emulated 7.3: one message in ten). There user space attaches every one of these programs a second time, as NAME_again, and
+ * each finds out by what it left behind whether the first has run.
+ */
 struct sock_state {
 	__u64 origin, injection;
 	struct st_task task;
@@ -111,6 +118,13 @@ struct {
 
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 1024);
+	__type(key, __u64); /* pid_tgid of who is between a queue program and the same AGAIN */
+	__type(value, __u8);
+} reported __weak SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(max_entries, MAX_SOCKS);
 	__type(key, __u64); /* struct sock * */
 	__type(value, struct sock_state);
@@ -159,5 +173,6 @@ const volatile __u32 fcgi_hash[FCGI_KEYS] __weak;
 const volatile __u32 fcgi_len[FCGI_KEYS] __weak;
 const volatile __u64 fcgi_word[FCGI_KEYS * 2] __weak; /* zero padded to 16 bytes */
 const volatile __u32 own_tgid __weak;			/* the tracer itself is not traced */
+const volatile bool again __weak;			/* every program is attached twice, see AGAIN */
 
 #endif

@@ -321,6 +321,7 @@ enum st_lost {
 	ST_LOST_CALL_MAP,
 	ST_LOST_SOCK_MAP,
 	ST_LOST_SCRIPT_MAP,
+	ST_LOST_SKIPPED, /* the kernel did not run a program because another task was in the middle of it; counted by the kernel */
 	ST_LOST_READ, /* a name or argument block could not be read */
 	ST_LOST_COUNT
 };

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
+#include <sys/utsname.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
@@ -23,7 +24,7 @@
 #include "spamtrace.skel.h"
 #pragma GCC diagnostic pop
 
-#define MAX_LINKS 40
+#define MAX_LINKS 48
 #define MAX_TEXTS 16
 
 struct probe {
@@ -31,7 +32,8 @@ struct probe {
 	struct ring_buffer *ring;
 	struct bpf_link *link[MAX_LINKS];
 	size_t links;
-	const char *fexit[6]; /* names of the fexit programs that fit this kernel, ends with NULL */
+	const char *fexit[10]; /* names of the fexit programs that fit this kernel, ends with NULL */
+	bool again;	       /* AGAIN of bpf/maps.bpf.h */
 	const char *hooks[MAX_TEXTS], *notes[MAX_TEXTS];
 	size_t hook_count, note_count;
 	probe_fn fn;
@@ -47,6 +49,8 @@ struct hook {
 };
 
 static const char *const lineage_programs[] = {"on_fork", "on_exec", "on_end", NULL};
+static const char *const lineage_again[] = {"on_fork_again", "on_exec_again", "on_end_again", NULL};
+static const char *const prepare_again[] = {"on_prepare_exec_again", NULL};
 static const char *const connect_programs[] = {"on_sock_state", NULL};
 static const char *const open_programs[] = {"script_open_enter", "script_open_exit", NULL};
 static const char *const prepare_programs[] = {"on_prepare_exec", NULL};
@@ -63,14 +67,14 @@ static const char *const syscall_programs[] = {
 static const struct fexit_variant {
 	const char *function;
 	int parameters;
-	const char *programs[2];
+	const char *programs[2], *again[2];
 } fexit_variants[] = {
-	{"vfs_link", 4, {"link_5_10"}},
-	{"vfs_link", 5, {"link_5_12"}},
-	{"vfs_unlink", 3, {"unlink_5_10"}},
-	{"vfs_unlink", 4, {"unlink_5_12"}},
-	{"vfs_rename", 6, {"rename_in_5_10", "rename_5_10"}},
-	{"vfs_rename", 1, {"rename_in_5_12", "rename_5_12"}},
+	{"vfs_link", 4, {"link_5_10"}, {NULL}},
+	{"vfs_link", 5, {"link_5_12"}, {"link_5_12_again"}},
+	{"vfs_unlink", 3, {"unlink_5_10"}, {NULL}},
+	{"vfs_unlink", 4, {"unlink_5_12"}, {"unlink_5_12_again"}},
+	{"vfs_rename", 6, {"rename_in_5_10", "rename_5_10"}, {NULL}},
+	{"vfs_rename", 1, {"rename_in_5_12", "rename_5_12"}, {"rename_in_5_12_again", "rename_5_12_again"}},
 };
 
 static void note(struct probe *p, const char *text)
@@ -104,7 +108,7 @@ static int parameters(const struct btf *btf, const char *function)
 }
 
 /* Writes the names of the fexit programs whose argument lists this kernel's functions have; false: a function fits none. */
-static bool choose_fexit(const struct btf *btf, const char *names[6])
+static bool choose_fexit(const struct btf *btf, bool again, const char *names[10])
 {
 	int functions = 0;
 
@@ -116,6 +120,8 @@ static bool choose_fexit(const struct btf *btf, const char *names[6])
 		functions++;
 		for (size_t j = 0; j < array_size(v->programs) && v->programs[j]; j++)
 			*names++ = v->programs[j];
+		for (size_t j = 0; again && j < array_size(v->again) && v->again[j]; j++)
+			*names++ = v->again[j];
 	}
 	*names = NULL;
 	return functions == 3;
@@ -138,6 +144,14 @@ static void set_fcgi_keys(struct spamtrace *skel)
 	}
 }
 
+/* Can programs of tracepoints be preempted? Not on 6.18, and on 7.3 they are. */
+static bool preemptible(void)
+{
+	struct utsname u;
+
+	return !uname(&u) && strtol(u.release, NULL, 10) >= 7;
+}
+
 static bool has_prepare_exec(const struct btf *btf)
 {
 	/* added in 5c5fad46e48c (6.10): called with the old memory still there */
@@ -153,6 +167,7 @@ static int try_load(struct probe *p, const struct probe_options *o, const struct
 	if (!p->skel)
 		return -errno;
 	p->skel->rodata->own_tgid = (__u32)getpid();
+	p->skel->rodata->again = p->again;
 	set_fcgi_keys(p->skel);
 	if (o->ring_bytes)
 		bpf_map__set_max_entries(p->skel->maps.events, (__u32)o->ring_bytes);
@@ -167,6 +182,7 @@ static int try_load(struct probe *p, const struct probe_options *o, const struct
 		want |= o->opens && in(open_programs, name);
 		want |= o->creates && in(create_programs, name);
 		want |= in(prepare_programs, name) && has_prepare_exec(btf);
+		want |= p->again && (in(lineage_again, name) || (in(prepare_again, name) && has_prepare_exec(btf)));
 		bpf_program__set_autoload(prog, want);
 	}
 	err = spamtrace__load(p->skel);
@@ -245,7 +261,8 @@ int probe_new(const struct probe_options *o, struct probe **out, int *exit_statu
 		free(p);
 		return refuse(err == -EPERM ? err : -ENOENT, exit_status);
 	}
-	fexit = choose_fexit(btf, p->fexit) && !o->no_queue && !o->no_fexit;
+	p->again = preemptible();
+	fexit = choose_fexit(btf, p->again, p->fexit) && !o->no_queue && !o->no_fexit;
 	err = fexit ? try_load(p, o, btf, true) : -ENOENT;
 	if (err) {
 		p->fexit[0] = NULL;
@@ -331,6 +348,8 @@ int probe_attach(struct probe *p, int *exit_status)
 		return log_err(err, "the kernel refused the fork, exec and exit hooks, without which nothing can be traced");
 	}
 	hooked(p, "fork, exec, exit");
+	if (p->again && attach_hook(p, lineage_again))
+		note(p, "the second set of fork, exec and exit hooks was refused: under load some messages stay without an origin");
 	attach_queue(p);
 	if (attach_hook(p, connect_programs))
 		note(p, "the connection hook was refused: SMTP sessions of scripts are not seen");
@@ -338,6 +357,8 @@ int probe_attach(struct probe *p, int *exit_status)
 		hooked(p, "connect");
 	if (loaded(p, "on_prepare_exec") && !attach_hook(p, prepare_programs))
 		hooked(p, "exec in place");
+	if (loaded(p, "on_prepare_exec_again"))
+		attach_hook(p, prepare_again);
 	if (loaded(p, "script_open_enter")) {
 		if (attach_hook(p, open_programs))
 			note(p, "the file open hook was refused: engines whose memory cannot be read stay without a script");
@@ -422,6 +443,41 @@ int probe_read(struct probe *p, probe_fn fn, void *arg)
 	return ring_buffer__consume(p->ring);
 }
 
+static uint64_t skips_of(const struct bpf_program *prog)
+{
+	struct bpf_prog_info info = {0};
+	__u32 len = sizeof(info);
+
+	if (bpf_program__fd(prog) < 0 || bpf_obj_get_info_by_fd(bpf_program__fd(prog), &info, &len))
+		return 0;
+	return info.recursion_misses;
+}
+
+/* How often something may have been missed because neither a program nor its AGAIN was run. The kernel counts from 5.12 on. */
+static uint64_t skipped(const struct probe *p)
+{
+	struct bpf_program *prog, *second;
+	uint64_t sum = 0;
+
+	bpf_object__for_each_program(prog, p->skel->obj)
+	{
+		const char *name = bpf_program__name(prog);
+		uint64_t n = skips_of(prog), other;
+		char twin[64];
+
+		if (!n || strstr(name, "_again"))
+			continue;
+		snprintf(twin, sizeof(twin), "%s_again", name);
+		second = bpf_object__find_program_by_name(p->skel->obj, twin);
+		if (second && bpf_program__fd(second) >= 0) {
+			other = skips_of(second);
+			n = other < n ? other : n;
+		}
+		sum += n;
+	}
+	return sum;
+}
+
 int probe_lost(const struct probe *p, uint64_t out[ST_LOST_COUNT])
 {
 	int cpus = libbpf_num_possible_cpus();
@@ -436,6 +492,7 @@ int probe_lost(const struct probe *p, uint64_t out[ST_LOST_COUNT])
 		for (int i = 0; i < cpus; i++)
 			out[reason] += values[i];
 	}
+	out[ST_LOST_SKIPPED] = skipped(p);
 	return 0;
 }
 
@@ -447,7 +504,7 @@ const char *probe_lost_name(enum st_lost reason)
 		[ST_LOST_RING_CONNECT] = "ring-connect", [ST_LOST_RING_OPEN] = "ring-open",
 		[ST_LOST_TASK_MAP] = "task-map",	 [ST_LOST_CALL_MAP] = "call-map",
 		[ST_LOST_SOCK_MAP] = "sock-map",	 [ST_LOST_SCRIPT_MAP] = "script-map",
-		[ST_LOST_READ] = "read",
+		[ST_LOST_SKIPPED] = "program-skipped",	 [ST_LOST_READ] = "read",
 	};
 
 	return names[reason];
