@@ -17,6 +17,7 @@ import tools  # noqa: E402
 import truth  # noqa: E402
 
 QUICK = os.environ.get("QUICK") == "1"
+ROUNDS = int(os.environ.get("ROUNDS") or 7)
 
 
 def save(phase, result):
@@ -24,12 +25,11 @@ def save(phase, result):
         json.dump(result, f, indent=1)
 
 
-def phase_hooks(servers):
-    """What the hooks cost those who do not trigger them, and those who do."""
-    kinds = [tools.Spamtrace, tools.NoQueue, tools.Tool]
-    result = throughput.run(kinds, 3 if QUICK else int(os.environ.get("ROUNDS", "9")), 1200, servers, tools.Tool)
+def compare(phase, kinds, rounds, servers):
+    workloads = [w for w in throughput.WORKLOADS if not QUICK or "Postfix" not in w]
+    result = throughput.run(kinds, 1 if QUICK else rounds, 400 if QUICK else 800, servers, tools.Tool, workloads)
     throughput.print_table(result)
-    save("hooks", result)
+    save(phase, result)
 
 
 def phase_origins(servers):
@@ -39,30 +39,31 @@ def phase_origins(servers):
     save("origins", result)
 
 
-def phase_load(_):
-    """1,000 messages a second; start; latency."""
-    result = load.run(6000 if QUICK else 100_000, 3 if QUICK else 15, 100_000)
-    load.print_result(result)
-    save("load", result)
-
-
-def phase_peers(servers):
-    """spamtrace beside what is used instead: throughput."""
-    kinds = [tools.Spamtrace, *tools.PEERS]
-    result = throughput.run(kinds, 1 if QUICK else int(os.environ.get("ROUNDS", "9")) // 2 + 1, 1200, servers, tools.Tool)
-    throughput.print_table(result)
-    save("peers", result)
-
-
 def phase_truth(_):
-    """spamtrace beside what is used instead: what each of them finds, and its CPU time per message."""
-    result = truth.run(240 if QUICK else 960)
+    """What spamtrace and its peers find, and their CPU time per message."""
+    result = truth.run(240 if QUICK else 2400)
     truth.print_result(result)
     save("truth", result)
 
 
-PHASES = {"truth": phase_truth, "peers": phase_peers,
-          "origins": phase_origins, "load": phase_load, "hooks": phase_hooks}
+def phase_hooks(servers):
+    """What spamtrace costs pages and mails, with its queue hooks and without."""
+    compare("hooks", [tools.Spamtrace, tools.NoQueue, tools.Tool], ROUNDS, servers)
+
+
+def phase_peers(servers):
+    """What is used instead costs; each against bare, as spamtrace."""
+    compare("peers", [tools.Spamtrace, *tools.PEERS], (ROUNDS + 1) // 2, servers)
+
+
+def phase_load(_):
+    """1,000 messages a second; start; latency."""
+    result = load.run(4000 if QUICK else 100_000, 3 if QUICK else 15, 100_000)
+    load.print_result(result)
+    save("load", result)
+
+
+PHASES = {"origins": phase_origins, "truth": phase_truth, "hooks": phase_hooks, "peers": phase_peers, "load": phase_load}
 
 
 def main():

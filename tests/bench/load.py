@@ -227,14 +227,17 @@ def fill(messages):
             os.close(os.open(f"{QUEUE}/{d}/{n}", os.O_CREAT | os.O_WRONLY, 0o644))
 
 
+def replay(messages):
+    """The user side alone, fed from memory: what it keeps of many messages and scripts."""
+    return json.loads(subprocess.run(["/opt/bench/replay", str(messages), str(messages // 100)], check=True, capture_output=True,
+                                     text=True).stdout)
+
+
 def run(total, repeats, messages_in_queue):
     deploy()
     group = measure.Group("tool")
-    result = {"start": start_times(group, repeats), "idle": idle_cost(group, 5)}
+    result = {"start": start_times(group, repeats), "idle": idle_cost(group, 5), "replay": replay(10 * total)}
     result["slow"] = storm(group, 20 * 5, 20)
-    for _ in range(int(os.environ.get("STORMS","0"))):
-        r = storm(group, total, 1000, *os.environ.get("STORM_OPTIONS","").split())
-        print({k: r[k] for k in ("sent","right","wrong","lost","losses","wrong_example","user","rss")}, flush=True)
     result["storm"] = storm(group, total, 1000)
     fill(messages_in_queue)
     result["in_queue"] = messages_in_queue
@@ -251,6 +254,8 @@ def print_result(r):
     for what, key in (("an empty queue", "idle"), (f"{r['in_queue']} messages in the queue", "idle_full")):
         s = r[key]
         print(f"idle with {what}: {s['user'] * 100:.2f} % of a core in user space, {s['system'] * 100:.2f} % in the kernel, {s['rss']:.1f} MiB")
+    s = r["replay"]
+    print(f"replay of {s['messages']} messages of {s['scripts']} scripts: {s['exact']} exact, {s['rss']:.1f} MiB, {s['user_us']:.1f} us of CPU each")
     for key in ("slow", "storm"):
         s = r[key]
         print(f"{s['sent']} messages at {s['rate']:.0f} a second: {s['right']} right, {s['wrong']} wrong, {s['lost']} lost, losses {s['losses']}; "

@@ -37,6 +37,9 @@ def found(r):
     rows = [[name, opcache, t["seen"], t["right"], t["directory"], t["wrong"], t["nothing"], f"{t['user_us']:.0f}",
              f"{t['bpf_us']:.1f}", f"{t['rss']:.0f}"] for opcache, by_tool in r.items() for name, t in by_tool.items()]
     total = r["warm"]["spamtrace"]["messages"]
+    t = r["warm"]["spamtrace"]["table"]
+    rows.insert(1, ["spamtrace, rows in place of JSON", "warm"] + ["–"] * 5 + [f"{t['user_us']:.0f}", f"{t['bpf_us']:.1f}",
+                                                                               f"{t['rss']:.0f}"])
     return table([f"{total} messages", "opcache", "seen", "right script", "directory only", "wrong", "nothing",
                   "own CPU, µs a message", "BPF, µs a message", "peak RSS, MiB"], rows)
 
@@ -52,6 +55,8 @@ def load(r):
         ["CPU of spamtrace, of one core", f"{s['user'] * 100:.1f} % in user space ({s['user_us']:.0f} µs a message), "
                                           f"{s['system'] * 100:.1f} % in the kernel"],
         ["peak RSS", f"{s['rss']:.1f} MiB"],
+        ["replay (synthetic: the user side alone)", f"{r['replay']['messages']:,} messages of {r['replay']['scripts']:,} scripts: "
+                                                    f"{r['replay']['rss']:.1f} MiB, {r['replay']['user_us']:.0f} µs of CPU each"],
         ["commit to line, under that load", f"median {s['late_ms']['median']:.0f} ms, p95 {s['late_ms']['p95']:.0f}, most {s['late_max_ms']:.0f}"],
         ["commit to line, 20 messages a second", f"median {slow['late_ms']['median']:.0f} ms, p95 {slow['late_ms']['p95']:.0f}, most {slow['late_max_ms']:.0f}"],
         ["start to `spamtrace: tracing`", ms(r["start"])],

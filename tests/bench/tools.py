@@ -93,6 +93,11 @@ class Spamtrace(Tool):
         return self.said(i, "spamtrace: tracing")
 
 
+class Table(Spamtrace):
+    name = "spamtrace, as a table"
+    commands = (["spamtrace", "trace", "-o", "table"],)
+
+
 class NoQueue(Spamtrace):
     name = "spamtrace --mta none"
     commands = (["spamtrace", "trace", "-o", "json", "--mta", "none"],)
@@ -167,5 +172,4 @@ def traced(pid):
         return True
 
 
-SUBJECTS = (Spamtrace, NoQueue, Tool)
 PEERS = (Bpftrace, ExecOpen, Exec, Strace, Wrapper, Lsof)

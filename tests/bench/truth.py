@@ -193,7 +193,8 @@ def judge_tool(kind, messages, opcache):
     if len(truth) != messages:
         raise RuntimeError(f"{len(truth)} of {messages} messages reached the injector")
     judge = Judge(truth)
-    READERS[kind](tool, truth, judge)
+    if kind in READERS:
+        READERS[kind](tool, truth, judge)
     return {**result, **judge.counts, "messages": messages, "rss": tool.rss}
 
 
@@ -206,6 +207,8 @@ def run(messages):
         for kind in READERS:
             if opcache == "warm" or not kind.servers:
                 out.setdefault(opcache, {})[kind.name] = judge_tool(kind, messages, opcache)
+    # the same with rows for a person in place of JSON lines: only its cost
+    out["warm"]["spamtrace"]["table"] = judge_tool(tools.Table, messages, "warm")
     return out
 
 
@@ -215,3 +218,5 @@ def print_result(result):
             print(f"opcache {opcache:4} {name:22} seen {r['seen']:4} of {r['messages']}, right {r['right']}, directory {r['directory']}, "
                   f"wrong {r['wrong']}, nothing {r['nothing']}; {r['user_us']:.1f} us of its CPU and {r['bpf_us']:.1f} us of BPF a "
                   f"message, {r['rss']:.1f} MiB")
+    t = result["warm"]["spamtrace"]["table"]
+    print(f"spamtrace as a table: {t['user_us']:.1f} us of its CPU and {t['bpf_us']:.1f} us of BPF a message, {t['rss']:.1f} MiB")
