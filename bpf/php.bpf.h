@@ -233,8 +233,8 @@ static __always_inline int php_find(struct task_struct *task, const struct st_pr
 }
 
 /*
- * Takes the snapshot of `task`, which is current, and sends it. Returns the origin's id, 0 if the worker serves no request now, has no
- * trusted layout, or the ring was full (counted).
+ * Takes the snapshot of `task`, which is current, and sends it. Returns the origin's id, also when the ring was full (counted): user space
+ * then finds no record of that number. 0 if the worker serves no request now or has no trusted layout.
  */
 static __always_inline __u64 php_snapshot(struct task_struct *task, const struct st_program *program,
 					  const struct st_inode *exe, const struct st_task *self,
@@ -263,10 +263,10 @@ static __always_inline __u64 php_snapshot(struct task_struct *task, const struct
 	ex = user_ptr(eg + img->layout.eg_current_execute_data);
 	if (!ex)
 		return 0;
+	id = new_id();
 	r = reserve(sizeof(*r), ST_LOST_RING_ORIGIN);
 	if (!r)
-		return 0;
-	id = new_id();
+		return id; /* it is carried all the same, so that nobody takes the child for a plain user's */
 	__builtin_memset(&r->o, 0, offsetof(struct st_origin, frame));
 	r->o.id = id;
 	r->o.child = *child;

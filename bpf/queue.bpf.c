@@ -505,7 +505,11 @@ static __always_inline int leave(long ret)
 	r->q.name = name;
 	r->q.old = old;
 	r->q.flags = absolute ? ST_Q_ABSOLUTE : 0;
-	if (call.old && !absolute && old_root != root)
+	first = 0;
+	if (call.old)
+		bpf_probe_read_user(&first, 1, (const void *)call.old);
+	/* an absolute old name has nothing to do with the directory that climb_dir() began at */
+	if (call.old && !absolute && (old_root != root || first == '/'))
 		r->q.flags |= ST_Q_OLD_FOREIGN;
 	submit_queue(r, &self);
 	return 0;
