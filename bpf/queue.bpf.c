@@ -6,6 +6,7 @@
  */
 #include "vmlinux.h"
 
+#include <bpf/bpf_endian.h>
 #include <bpf/bpf_tracing.h>
 
 #include "task.bpf.h"
@@ -452,6 +453,46 @@ static __always_inline void append_name(struct queue_record *r, struct task_stru
 	s->cut |= leaf.cut;
 }
 
+#define S_IFMT	 0170000
+#define S_IFSOCK 0140000
+#define PEER_FDS 16
+
+/*
+ * Sendmail's server process writes no client port into its queue file, but holds the session among its first descriptors: the remote port of the
+ * one established TCP connection there.
+ */
+static __always_inline __u16 peer_port(struct task_struct *task)
+{
+	struct fdtable *fdt = BPF_CORE_READ(task, files, fdt);
+	struct file **fds = BPF_CORE_READ(fdt, fd);
+	__u32 max = BPF_CORE_READ(fdt, max_fds);
+	struct sock *found = NULL;
+	__u16 port = 0;
+
+	for (__u32 i = 0; i < PEER_FDS; i++) {
+		struct file *file = NULL;
+		struct socket *socket;
+		struct sock *sk;
+		__u16 family;
+
+		if (i >= max)
+			break;
+		bpf_probe_read_kernel(&file, sizeof(file), &fds[i]);
+		if (!file || (BPF_CORE_READ(file, f_inode, i_mode) & S_IFMT) != S_IFSOCK)
+			continue;
+		socket = BPF_CORE_READ(file, private_data);
+		sk = BPF_CORE_READ(socket, sk);
+		family = BPF_CORE_READ(sk, __sk_common.skc_family);
+		if ((family != 2 && family != 10) || BPF_CORE_READ(sk, __sk_common.skc_state) != 1 || sk == found)
+			continue;
+		if (found)
+			return 0;
+		found = sk;
+		port = bpf_ntohs(BPF_CORE_READ(sk, __sk_common.skc_dport));
+	}
+	return port;
+}
+
 static __always_inline int leave(long ret)
 {
 	__u64 thread = bpf_get_current_pid_tgid();
@@ -505,6 +546,8 @@ static __always_inline int leave(long ret)
 	r->q.name = name;
 	r->q.old = old;
 	r->q.flags = absolute ? ST_Q_ABSOLUTE : 0;
+	if (call.op == ST_OP_CREATE)
+		r->q.peer_port = peer_port(task);
 	first = 0;
 	if (call.old)
 		bpf_probe_read_user(&first, 1, (const void *)call.old);

@@ -209,7 +209,8 @@ struct st_queue {
 	__u32 flags;
 	__u32 uid, euid;
 	__u32 nspid, netns;
-	__u32 pad;
+	__u16 peer_port; /* files created in place: remote port of the TCP connection that the process holds; 0: none, several */
+	__u16 pad;
 	struct st_inode exe;
 	struct st_str name; /* relative to the queue's root: of the new name, or of what was removed */
 	struct st_str old;  /* link, rename */

@@ -212,7 +212,8 @@ static const struct story qmail[] = {
 	 "queued 55 /a.php\n"},
 	{"a connection from a worker",
 	 "connect 100 /a.php 2\nconnect 100 /a.php 1\nconnect 100 /a.php 7\nidle\n",
-	 "connected /a.php state 2\nconnected /a.php state 1\nconnected /a.php state 7\n"},
+	 "connected /a.php state 2\nconnected /a.php state 1\nconnected /a.php state 7\n"
+	 "kept 0 tasks 1 origins 0 injections 0 waiting\n" /* what came over it may be read later */},
 	{"a connection whose end comes first", "connect 100 /a.php 7\nidle\n",
 	 "connected lost state 7\n"},
 	{"flush says what is unfinished",

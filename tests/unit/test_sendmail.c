@@ -183,7 +183,7 @@ static void test_hostile(void **state)
 
 		fixture_file("mqueue/qf" ID, local, n, 0600);
 		r = fixture_facts(&q, ID, 0, &f);
-		assert_int_equal(r, n < 3 ? (n < 2 ? -EINVAL : -EAGAIN) : -EAGAIN);
+		assert_int_equal(r, n == 1 ? -EINVAL : -EAGAIN); /* "V" alone is no version yet */
 	}
 	fixture_text("mqueue/qf" ID, "S<a@b>\n.\n");
 	assert_int_equal(fixture_facts(&q, ID, 0, &f), -EINVAL);

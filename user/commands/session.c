@@ -235,18 +235,6 @@ static void read_environment(void *arg, struct origin *o)
 		origin_take_environment(o, block, len);
 }
 
-static uint16_t peer_port(void *arg, const struct st_task *task)
-{
-	uint16_t port = 0;
-
-	int err;
-
-	(void)arg;
-	err = procfs_peer_port(task, &port);
-	log_debug("peer port of %u: %d (%d)", task->tgid, port, err);
-	return err ? 0 : port;
-}
-
 static int still_running(void *arg, const struct origin *o)
 {
 	struct session *s = arg;
@@ -297,7 +285,6 @@ void session_callbacks(struct session *s, struct correlate_ops *c, struct attrib
 			.close = close_message,
 			.program = program,
 			.environment = read_environment,
-			.peer_port = peer_port,
 			.still_running = still_running,
 			.alive = alive,
 			.lost = queue_records_lost,
@@ -340,6 +327,12 @@ static void on_record(void *arg, const void *bytes, size_t len)
 		record_queue_name(&r, q->name, name, sizeof(name));
 		record_queue_name(&r, q->old, old, sizeof(old));
 		log_debug("queue %u: op %u %s -> %s by %s (%u)", q->queue, q->op, old, name, q->comm, q->h.task.tgid);
+	}
+	if (log_verbose && r.h->type == ST_CONNECT) {
+		const struct st_connect *k = (const struct st_connect *)r.h;
+
+		log_debug("connection of %u: state %u, port %u to %u, injection %llx", k->h.task.tgid, k->state, k->sport,
+			  k->dport, (unsigned long long)k->injection);
 	}
 	correlate_record(s->correlate, &r);
 	session_early_look(s, &r);

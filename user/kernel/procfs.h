@@ -15,12 +15,6 @@ bool procfs_alive(const struct st_task *task);
 /* A variable of the environment that the task was started with. 0, -ENOENT, -ESRCH (gone or another one) or -errno. */
 int procfs_environment(const struct st_task *task, const char *name, char *out, size_t size);
 
-/*
- * The remote port of the one established TCP connection that the task holds (a forked server child). 0, -ENOENT, -ENOTUNIQ when it holds
- * several, -ESRCH.
- */
-int procfs_peer_port(const struct st_task *task, uint16_t *port);
-
 /* Inode number of this process's own mount namespace. */
 uint32_t procfs_own_mntns(void);
 

@@ -92,8 +92,6 @@ struct correlate_ops {
 	const char *(*program)(void *arg, uint32_t program, const struct mta **mta);
 	/* Read now what a plain CGI's process says in its environment: origin_take_environment(). */
 	void (*environment)(void *arg, struct origin *o);
-	/* The client's port of the SMTP session that this process, a server's child, holds; 0: unknown. */
-	uint16_t (*peer_port)(void *arg, const struct st_task *task);
 	/* Does the worker still run the script of this origin? 1 yes, 0 no or idle, -1 unknown. */
 	int (*still_running)(void *arg, const struct origin *o);
 	/* Is a process that is not known to have ended still there? For records that were lost. */

@@ -293,9 +293,8 @@ static void on_commit(struct correlate *c, struct operation *op)
 		return;
 	w->state = WAIT_FACTS;
 	memcpy(w->q.id, op->change.id, sizeof(w->q.id));
-	/* Sendmail writes no port into the queue file; its process still holds the session */
-	if (c->sessions && !strcmp(op->queue->mta->name, "sendmail"))
-		w->port = c->ops.peer_port(c->ops.arg, &w->q.actor.task);
+	/* Sendmail writes no port into the queue file; its process holds the session */
+	w->port = op->raw->peer_port;
 	if (i && (op->actor.run == RUN_SMTPD || op->actor.before == RUN_SMTPD))
 		session_of_environment(i, w);
 	if (c->waiting_count < WAITING_MAX)
@@ -409,6 +408,8 @@ static void on_picked(struct correlate *c, struct operation *op)
 	const char *doubt = NULL;
 
 	c->ops.counted(c->ops.arg, op->queue, -1, false);
+	/* the MTA has the message whole by now: what waits for its file can be told */
+	correlate_wait(c, op->raw->h.time);
 	if (pickup && pickup->joined) {
 		wait_remove(c, pickup);
 		return;
