@@ -162,23 +162,21 @@ static __always_inline __u64 chain_top(const struct chain *c)
 	return top_word(word);
 }
 
-enum { FIRST, AGAIN }; /* see maps.bpf.h */
-
-/* Has the other of the two programs reported what this thread is doing? */
-static __always_inline bool was_reported(int run, __u64 thread)
+/*
+ * AGAIN: of the two programs that are run for one operation, in whatever order, one reports it. Should one have been skipped, the mark stays
+ * and from then on it is the other of the two that reports what this thread does.
+ */
+static __always_inline bool was_reported(__u64 thread)
 {
 	__u8 yes = 1;
 
-	if (!again)
-		return false;
-	if (run == FIRST) {
-		bpf_map_update_elem(&reported, &thread, &yes, BPF_ANY);
-		return false;
-	}
-	return bpf_map_delete_elem(&reported, &thread) == 0;
+	if (!again || !bpf_map_delete_elem(&reported, &thread))
+		return again;
+	bpf_map_update_elem(&reported, &thread, &yes, BPF_ANY);
+	return false;
 }
 
-static __always_inline int by_dentry(int run, __u32 op, struct dentry *name, struct dentry *old_name,
+static __always_inline int by_dentry(__u32 op, struct dentry *name, struct dentry *old_name,
 				     struct inode *inode)
 {
 	__u64 thread = bpf_get_current_pid_tgid();
@@ -192,7 +190,7 @@ static __always_inline int by_dentry(int run, __u32 op, struct dentry *name, str
 	__u32 *off;
 
 	root = climb(name, &c);
-	if (!root || !wanted(root, op, chain_top(&c), &commit) || was_reported(run, thread))
+	if (!root || !wanted(root, op, chain_top(&c), &commit) || was_reported(thread))
 		return 0;
 	task_key(task, &self);
 	r = reserve(sizeof(*r), ST_LOST_RING_QUEUE);
@@ -213,6 +211,7 @@ static __always_inline int by_dentry(int run, __u32 op, struct dentry *name, str
 		} else {
 			r->q.flags |= ST_Q_OLD_FOREIGN;
 		}
+		bpf_map_delete_elem(&renames, &thread);
 	} else if (old_name) {
 		if (climb(old_name, &old_chain) == root)
 			append_chain(r, &old_chain, off, &r->q.old);
@@ -262,39 +261,39 @@ static __always_inline int keep_old_name(struct dentry *new_name, struct dentry 
 SEC("fexit/vfs_link")
 int BPF_PROG(link_5_10, struct dentry *old, struct inode *dir, struct dentry *name, void *delegated, int ret)
 {
-	return ret ? 0 : by_dentry(FIRST, ST_OP_LINK, name, old, BPF_CORE_READ(old, d_inode));
+	return ret ? 0 : by_dentry(ST_OP_LINK, name, old, BPF_CORE_READ(old, d_inode));
 }
 
 SEC("fexit/vfs_link")
 int BPF_PROG(link_5_12, struct dentry *old, void *idmap, struct inode *dir, struct dentry *name,
 	     void *delegated, int ret)
 {
-	return ret ? 0 : by_dentry(FIRST, ST_OP_LINK, name, old, BPF_CORE_READ(old, d_inode));
+	return ret ? 0 : by_dentry(ST_OP_LINK, name, old, BPF_CORE_READ(old, d_inode));
 }
 
 SEC("fexit/vfs_link")
 int BPF_PROG(link_5_12_again, struct dentry *old, void *idmap, struct inode *dir, struct dentry *name,
 	     void *delegated, int ret)
 {
-	return ret ? 0 : by_dentry(AGAIN, ST_OP_LINK, name, old, BPF_CORE_READ(old, d_inode));
+	return ret ? 0 : by_dentry(ST_OP_LINK, name, old, BPF_CORE_READ(old, d_inode));
 }
 
 SEC("fexit/vfs_unlink")
 int BPF_PROG(unlink_5_10, struct inode *dir, struct dentry *name, void *delegated, int ret)
 {
-	return ret ? 0 : by_dentry(FIRST, ST_OP_UNLINK, name, NULL, BPF_CORE_READ(name, d_inode));
+	return ret ? 0 : by_dentry(ST_OP_UNLINK, name, NULL, BPF_CORE_READ(name, d_inode));
 }
 
 SEC("fexit/vfs_unlink")
 int BPF_PROG(unlink_5_12, void *idmap, struct inode *dir, struct dentry *name, void *delegated, int ret)
 {
-	return ret ? 0 : by_dentry(FIRST, ST_OP_UNLINK, name, NULL, BPF_CORE_READ(name, d_inode));
+	return ret ? 0 : by_dentry(ST_OP_UNLINK, name, NULL, BPF_CORE_READ(name, d_inode));
 }
 
 SEC("fexit/vfs_unlink")
 int BPF_PROG(unlink_5_12_again, void *idmap, struct inode *dir, struct dentry *name, void *delegated, int ret)
 {
-	return ret ? 0 : by_dentry(AGAIN, ST_OP_UNLINK, name, NULL, BPF_CORE_READ(name, d_inode));
+	return ret ? 0 : by_dentry(ST_OP_UNLINK, name, NULL, BPF_CORE_READ(name, d_inode));
 }
 
 SEC("fentry/vfs_rename")
@@ -304,14 +303,14 @@ int BPF_PROG(rename_in_5_10, struct inode *old_dir, struct dentry *old, struct i
 	return keep_old_name(name, old);
 }
 
-/* After d_move() the old dentry bears the new name. Of two programs the second forgets the old one. */
-static __always_inline int renamed_to(int run, struct dentry *old, int ret)
+/* After d_move() the old dentry bears the new name. */
+static __always_inline int renamed_to(struct dentry *old, int ret)
 {
 	__u64 thread = bpf_get_current_pid_tgid();
 
 	if (!ret)
-		by_dentry(run, ST_OP_RENAME, old, NULL, BPF_CORE_READ(old, d_inode));
-	if (run == AGAIN || !again)
+		by_dentry(ST_OP_RENAME, old, NULL, BPF_CORE_READ(old, d_inode));
+	else
 		bpf_map_delete_elem(&renames, &thread);
 	return 0;
 }
@@ -320,7 +319,7 @@ SEC("fexit/vfs_rename")
 int BPF_PROG(rename_5_10, struct inode *old_dir, struct dentry *old, struct inode *new_dir,
 	     struct dentry *name, void *delegated, unsigned int flags, int ret)
 {
-	return renamed_to(FIRST, old, ret);
+	return renamed_to(old, ret);
 }
 
 struct renamedata {
@@ -343,13 +342,13 @@ int BPF_PROG(rename_in_5_12_again, struct renamedata *rd)
 SEC("fexit/vfs_rename")
 int BPF_PROG(rename_5_12, struct renamedata *rd, int ret)
 {
-	return renamed_to(FIRST, BPF_CORE_READ(rd, old_dentry), ret);
+	return renamed_to(BPF_CORE_READ(rd, old_dentry), ret);
 }
 
 SEC("fexit/vfs_rename")
 int BPF_PROG(rename_5_12_again, struct renamedata *rd, int ret)
 {
-	return renamed_to(AGAIN, BPF_CORE_READ(rd, old_dentry), ret);
+	return renamed_to(BPF_CORE_READ(rd, old_dentry), ret);
 }
 
 /* ---- by syscall ---- */
