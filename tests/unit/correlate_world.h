@@ -4,7 +4,7 @@
  *trace_builders.h, queue files are a table of what facts() answers, and what correlate says is
  *written down as one line each:
  *
- *	queued ID [first ID] SCRIPT|uid N|origin-lost|lost|unseen [nofacts] [(doubt)]
+ *	queued ID [first ID] [session] SCRIPT|uid N|origin-lost|lost|unseen [nofacts] [(doubt)]
  *	attempted SCRIPT code N signal N [(why)]
  *	removed ID [aborted]
  *	connected SCRIPT|lost state N
@@ -23,6 +23,7 @@
 struct file {
 	char id[QUEUE_ID_MAX];
 	bool again, gone, stale, local, network;
+	uint16_t port; /* of an SMTP client on this machine */
 	int64_t uid;
 	bool open;
 };
@@ -33,7 +34,7 @@ struct world {
 	struct mta_queue queue[2];
 	struct file file[FILES_MAX];
 	size_t files;
-	int open_files;
+	int open_files, still_running;
 	char log[1 << 20];
 	size_t log_len;
 	int64_t messages, in_flight;
@@ -124,7 +125,10 @@ static void world_queued(void *arg, const struct queued *q)
 	say(w, "queued %s ", q->id);
 	if (q->first_id[0])
 		say(w, "first %s ", q->first_id);
-	say_who(w, q->injection, q->origin_lost);
+	if (q->session)
+		say(w, "session %s", q->session->script);
+	else
+		say_who(w, q->injection, q->origin_lost);
 	if (q->no_facts)
 		say(w, " nofacts");
 	if (q->doubt)
@@ -200,6 +204,9 @@ static int world_facts(void *arg, struct mta_queue *q, int fd, const char *id, u
 	out->local = f->local;
 	out->from_network = f->network;
 	out->uid = f->uid;
+	out->client_port = f->port;
+	if (f->port)
+		strcpy(out->client_ip, "127.0.0.1");
 	return 0;
 }
 
@@ -220,6 +227,20 @@ static const char *world_program_path(void *arg, uint32_t program, const struct 
 		return NULL;
 	*mta = world_programs[program].mta;
 	return world_programs[program].path;
+}
+
+static void world_environment(void *arg, struct origin *o)
+{
+	(void)arg;
+	(void)o;
+}
+
+static int world_still_running(void *arg, const struct origin *o)
+{
+	struct world *w = arg;
+
+	(void)o;
+	return w->still_running;
 }
 
 static bool world_alive(void *arg, const struct st_task *task)
@@ -257,6 +278,8 @@ static struct world *world_new(const struct mta *mta)
 		.facts = world_facts,
 		.close = world_close,
 		.program = world_program_path,
+		.environment = world_environment,
+		.still_running = world_still_running,
 		.alive = world_alive,
 		.lost = world_lost,
 	};
@@ -304,8 +327,9 @@ static void world_exec(struct world *w, uint32_t pid, const char *base, const ch
  *	die PID	(gone, but its records are still to be read)
  *	exit PID [CODE [SIGNAL]]	link|rename|create PID NEW [OLD], unlink PID NAME
  *	queue N				(what follows happens in queue N)
- *	file ID [again] [ready] [gone] [stale] [local] [network] [uid N]
- *	connect PID SCRIPT STATE	tick SECONDS
+ *	file ID [again] [ready] [gone] [stale] [local] [network] [uid N] [port N]
+ *	connect PID PORT STATE [SCRIPT]	tick SECONDS
+ *	function	(workers are in pfsockopen())
  *	flush				count	(messages and files in flight so far)
  *	idle				(nothing may be kept any more)
  */
@@ -329,6 +353,8 @@ static void step_file(struct world *w, char *words)
 			f->network = true;
 		else if (!strcmp(word, "uid"))
 			f->uid = atoi(strtok(NULL, " "));
+		else if (!strcmp(word, "port"))
+			f->port = (uint16_t)atoi(strtok(NULL, " "));
 		else
 			fail_msg("file: %s", word);
 	}
@@ -344,13 +370,21 @@ static void step_idle(struct world *w)
 		    s.origins, s.injections, s.waiting);
 }
 
-static void step_connect(struct world *w, uint32_t pid, const char *script, unsigned state)
+/* "connect PID PORT STATE [SCRIPT]"; SYN_SENT takes the snapshot of a PHP worker, which may be the
+ * record that is lost. */
+static void step_connect(struct world *w, uint32_t pid, const char *port, const char *rest)
 {
-	static uint64_t origin;
+	static uint64_t origin[65536];
+	char script[64] = "";
+	unsigned state = 0;
+	uint16_t p = (uint16_t)atoi(port);
 
+	sscanf(rest, "%u %63s", &state, script);
 	if (state == 2)
-		origin = sim_origin(&w->sim, pid, pid, script, ST_SAPI_FPM, ST_BY_CONNECT);
-	sim_connect(&w->sim, pid, origin, (uint8_t)state, 40000);
+		origin[p] =
+			*script ? sim_origin(&w->sim, pid, pid, script, ST_SAPI_FPM, ST_BY_CONNECT)
+				: w->sim.task[pid].origin;
+	sim_connect(&w->sim, pid, origin[p], (uint8_t)state, p);
 }
 
 static void step(struct world *w, uint32_t *queue, const char *line)
@@ -397,7 +431,11 @@ static void step(struct world *w, uint32_t *queue, const char *line)
 	else if (!strcmp(verb, "file"))
 		step_file(w, words);
 	else if (!strcmp(verb, "connect"))
-		step_connect(w, pid, a, (unsigned)strtoul(b, NULL, 10));
+		step_connect(w, pid, a, rest);
+	else if (!strcmp(verb, "function"))
+		w->sim.function = "pfsockopen";
+	else if (!strcmp(verb, "running"))
+		w->still_running = (int)pid;
 	else if (!strcmp(verb, "tick")) {
 		w->sim.now += pid * 1000000000ULL;
 		correlate_tick(w->c, w->sim.now);

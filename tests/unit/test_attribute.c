@@ -371,6 +371,74 @@ static void every_sapi(void **state)
 	}
 }
 
+/* What user space read of its environment; the engine's memory comes first. */
+static void plain_cgi(void **state)
+{
+	static const char block[] = "REMOTE_ADDR=192.0.2.7\0DOCUMENT_ROOT=/srv/a\0REQUEST_URI=/"
+				    "x.php?s\0REQUEST_METHOD=GET\0"
+				    "HTTP_HOST=h.test\0REMOTE_ADDR=192.0.2.8\0DOCUMENT_ROOT\0";
+	struct php p = {.sapi = ST_SAPI_CGI,
+			.flags = ST_O_SCRIPT_SG,
+			.script = "/srv/a/x.php",
+			.file = "/srv/a/x.php"};
+	_scene_;
+	const struct mail_event *e;
+	char *copy;
+
+	(void)state;
+	set_php(s, &p);
+	assert_true(origin_wants_environment(s->origin));
+	e = queued(s);
+	expect_str(e->client_ip, NULL);
+	assert_false(has(e, EVIDENCE_ENVIRONMENT));
+	copy = malloc(sizeof(block));
+	memcpy(copy, block, sizeof(block));
+	origin_take_environment(s->origin, copy, sizeof(block) - 1);
+	e = queued(s);
+	expect_str(e->client_ip, "192.0.2.7");
+	expect_str(e->docroot, "/srv/a");
+	expect_str(e->url_path, "/x.php");
+	expect_str(e->method, "GET");
+	expect_str(e->host_header, "h.test");
+	assert_true(has(e, EVIDENCE_ENVIRONMENT));
+	free(s->origin->environment);
+	s->origin->environment = NULL;
+	p.flags |= ST_O_FCGI;
+	p.client = "192.0.2.1";
+	set_php(s, &p);
+	assert_false(origin_wants_environment(s->origin));
+	copy = malloc(sizeof(block));
+	memcpy(copy, block, sizeof(block));
+	origin_take_environment(s->origin, copy, sizeof(block) - 1);
+	expect_str(queued(s)->client_ip, "192.0.2.1");
+	free(s->origin->environment);
+	s->origin->environment = NULL;
+}
+
+static void over_a_connection_of_the_script(void **state)
+{
+	_scene_;
+	const struct mail_event *e;
+
+	(void)state;
+	s->origin = php_origin(&fpm);
+	s->queued.injection = NULL;
+	s->queued.session = s->origin;
+	s->queued.facts.from_network = true;
+	strcpy(s->queued.facts.client_ip, "127.0.0.1");
+	e = queued(s);
+	assert_int_equal(e->source, SOURCE_SCRIPT);
+	assert_int_equal(e->attribution, ATTRIBUTION_EXACT);
+	expect_str(e->script, "/srv/a/x.php");
+	expect_str(e->client_ip, "192.0.2.9"); /* the web client, not 127.0.0.1 */
+	assert_int_equal(e->pid, 100);
+	assert_true(has(e, EVIDENCE_SMTP_PORT));
+	s->queued.doubt = "doubt!";
+	e = queued(s);
+	assert_int_equal(e->attribution, ATTRIBUTION_INFERRED);
+	expect_str(e->reason, "doubt!");
+}
+
 static void why_not_exact(void **state)
 {
 	static const struct {
@@ -856,6 +924,9 @@ static void every_source(void **state)
 		{"SMTP by qmail-smtpd's child, no environment", RUN_QUEUER, RUN_SMTPD, RUN_SMTPD,
 		 ST_ROLE_SMTPD, 1, 0, 0, 0, 0, 0, NULL, SOURCE_SMTP, ATTRIBUTION_EXACT, NULL, NULL,
 		 NULL},
+		{"sendmail -bs from a script: not the network", RUN_QUEUER, RUN_SMTPD, RUN_SUBMIT,
+		 ST_ROLE_INJECTOR, 1, 1, 0, 0, 0, 0, NULL, SOURCE_SCRIPT, ATTRIBUTION_EXACT,
+		 "192.0.2.9", NULL, "/srv/a/x.php"},
 		{"bounce by its run", RUN_BOUNCE, RUN_OTHER, RUN_SUBMIT, ST_ROLE_INJECTOR, 1, 1, 0,
 		 0, 0, 0, NULL, SOURCE_BOUNCE, ATTRIBUTION_EXACT, NULL, NULL, NULL},
 		{"bounce by its file", RUN_OTHER, RUN_OTHER, RUN_OTHER, 0, 0, 0, 0, 0, 1, 0, NULL,
@@ -1038,6 +1109,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(fpm_exact),
 		cmocka_unit_test(every_sapi),
+		cmocka_unit_test(plain_cgi),
+		cmocka_unit_test(over_a_connection_of_the_script),
 		cmocka_unit_test(why_not_exact),
 		cmocka_unit_test(vhost_is_asked_with_what_the_server_decided),
 		cmocka_unit_test(library_and_eval_frames),

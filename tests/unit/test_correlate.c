@@ -65,18 +65,20 @@ static const struct story qmail[] = {
 											    "dle\n",
 	 "queued 55 /a.php\n"},
 	{"two workers in turn on the same pids",
-	 "php 100 202 /a.php\n" QMAIL_SENDMAIL("202") "fork 202 203\nexec 203 "
-						      "qmail-queue\n" QMAIL_COMMIT(
-							      "203",
-							      "55") "exit 203\nexit 202\n"
-								    "php 100 202 "
-								    "/b.php\n" QMAIL_SENDMAIL(
-									    "202") "fork 202 "
-										   "203\nexec 203 "
-										   "qmail-"
-										   "queue"
-										   "\n" QMAIL_COMMIT("203",
-												     "55") "exit 203\nexit 202\nidle\n",
+	 "php 100 202 /a.php\n" QMAIL_SENDMAIL(
+		 "202") "fork 202 203\nexec 203 "
+			"qmail-queue\n" QMAIL_COMMIT(
+				"203",
+				"55") "exit 203\nexit 202\n"
+				      "php 100 202 "
+				      "/b.php\n" QMAIL_SENDMAIL(
+					      "202") "fork 202 "
+						     "203\nexec 203 "
+						     "qmail-"
+						     "queue"
+						     "\n" QMAIL_COMMIT(
+							     "203",
+							     "55") "exit 203\nexit 202\nidle\n",
 	 "queued 55 /a.php\nqueued 55 /b.php\n"},
 	{"a pid is used again and the exit was lost",
 	 "php 100 202 /a.php\n" QMAIL_SENDMAIL("202") QMAIL_COMMIT(
@@ -168,10 +170,9 @@ static const struct story qmail[] = {
 										   "202\nidle\n",
 	 "queued 55 /a.php\n"},
 	{"lost fork and exec of qmail-queue",
-	 "php 100 202 /a.php\n" QMAIL_SENDMAIL("202") "!fork 202 203\n!exec 203 "
-						      "qmail-queue\n" QMAIL_COMMIT(
-							      "203",
-							      "55") "exit 203\nexit 202\nidle\n",
+	 "php 100 202 /a.php\n" QMAIL_SENDMAIL(
+		 "202") "!fork 202 203\n!exec 203 "
+			"qmail-queue\n" QMAIL_COMMIT("203", "55") "exit 203\nexit 202\nidle\n",
 	 "queued 55 /a.php\n"},
 	{"lost exec of sendmail",
 	 "php 100 202 /a.php\n!exec 202 sendmail -t\nexec 202 qmail-inject\nfork 202 203\n"
@@ -211,10 +212,11 @@ static const struct story qmail[] = {
 		 "202", "55") "exit 202\nidle\n",
 	 "queued 55 /a.php\n"},
 	{"a connection from a worker",
-	 "connect 100 /a.php 2\nconnect 100 /a.php 1\nconnect 100 /a.php 7\nidle\n",
-	 "connected /a.php state 2\nconnected /a.php state 1\nconnected /a.php state 7\n"
-	 "kept 0 tasks 1 origins 0 injections 0 waiting\n" /* what came over it may be read later */},
-	{"a connection whose end comes first", "connect 100 /a.php 7\nidle\n",
+	 "connect 100 40000 2 /a.php\nconnect 100 40000 1\nconnect 100 40000 7\ntick 31\nidle\n",
+	 "connected /a.php state 2\nconnected /a.php state 1\nconnected /a.php state 7\n"},
+	{"a connection that is refused", "connect 100 40000 2 /a.php\nconnect 100 40000 7\nidle\n",
+	 "connected /a.php state 2\nconnected /a.php state 7\n"},
+	{"a connection whose end comes first", "connect 100 40009 7\nidle\n",
 	 "connected lost state 7\n"},
 	{"flush says what is unfinished",
 	 "php 100 202 /a.php\nfile 55 again\nexec 202 qmail-queue\n" QMAIL_COMMIT(
@@ -352,6 +354,50 @@ static const struct story postfix[] = {
 		 PF_END("202", "203") "file " Y1 " local uid 33\n" PF_CLEANUP(Y1) "flush\nidle\n",
 	 "queued " Y1 " unseen (its passage through maildrop was not seen)\n"
 	 "queued " X1 " first " X1 " /a.php nofacts\n"},
+	/* SMTP from a script */
+	{"over a connection of its own",
+	 PF_START "connect 100 40000 2 /a.php\nconnect 100 40000 1\nfile " Y1
+		  " network port 40000\n" PF_CLEANUP(Y1) "connect 100 40000 7\ntick 31\nidle\n",
+	 "connected /a.php state 2\nconnected /a.php state 1\nqueued " Y1
+	 " session /a.php\nconnected /a.php state 7\n"},
+	{"complete only after the connection's end",
+	 PF_START "connect 100 40000 2 /a.php\nconnect 100 40000 1\nfile " Y1
+		  " again network port 40000\n" PF_CLEANUP(Y1) "connect 100 40000 7\nfile " Y1
+							       " ready\ntick 1\ntick 40\nidle\n",
+	 "connected /a.php state 2\nconnected /a.php state 1\nconnected /a.php state 7\nqueued " Y1
+	 " session /a.php\n"},
+	{"two scripts at once, each on its port",
+	 PF_START "connect 100 40000 2 /a.php\nconnect 101 40001 2 /b.php\nconnect 101 40001 "
+		  "1\nconnect 100 40000 1\n"
+		  "file " Y1 " network port 40000\nfile " Y2 " network port 40001\n" PF_CLEANUP(Y2)
+			  PF_CLEANUP(Y1),
+	 "connected /a.php state 2\nconnected /b.php state 2\nconnected /b.php state 1\nconnected "
+	 "/a.php state 1\n"
+	 "queued " Y2 " session /b.php\nqueued " Y1 " session /a.php\n"},
+	{"a port that is used again",
+	 PF_START "connect 100 40000 2 /a.php\nconnect 100 40000 1\nconnect 100 40000 7\n"
+		  "connect 101 40000 2 /b.php\nconnect 101 40000 1\nfile " Y1
+		  " network port 40000\n" PF_CLEANUP(Y1) "connect 101 40000 7\ntick 31\nidle\n",
+	 "connected /a.php state 2\nconnected /a.php state 1\nconnected /a.php state 7\nconnected "
+	 "/b.php state 2\n"
+	 "connected /b.php state 1\nqueued " Y1 " session /b.php\nconnected /b.php state 7\n"},
+	{"another port, an unknown one",
+	 PF_START "connect 100 40000 2 /a.php\nconnect 100 40000 1\nfile " Y1
+		  " network port 40005\nfile " Y2 " network\n" PF_CLEANUP(Y1) PF_CLEANUP(Y2),
+	 "connected /a.php state 2\nconnected /a.php state 1\nqueued " Y1 " unseen\nqueued " Y2
+	 " unseen\n"},
+	{"a persistent connection: its second message may be another request's",
+	 PF_START "function\nconnect 100 40000 2 /a.php\nconnect 100 40000 1\nfile " Y1
+		  " network port 40000\nfile " Y2 " network port 40000\n" PF_CLEANUP(Y1)
+			  PF_CLEANUP(Y2),
+	 "connected /a.php state 2\nconnected /a.php state 1\nqueued " Y1
+	 " session /a.php\nqueued " Y2 " session /a.php (it came over a persistent connection, "
+				       "which a later request may have used)\n"},
+	{"the origin's record was lost: nobody's",
+	 PF_START "!connect 100 40000 2 /a.php\nconnect 100 40000 1\nfile " Y1
+		  " network port 40000\n" PF_CLEANUP(Y1) "connect 100 40000 7\ntick 31\nidle\n",
+	 "connected lost state 2\nconnected lost state 1\nqueued " Y1
+	 " unseen\nconnected lost state 7\n"},
 	/* records that are lost */
 	{"lost unlink: the message before is not given to the next injection",
 	 PF_START "tick 1\nphp 100 202 /a.php\n" PF_DROP("202", "203", X1)

@@ -129,7 +129,8 @@ struct sim {
 	struct sim_task task[SIM_PIDS];
 	void (*send)(void *arg, const struct rec *r); /* what the ring delivers */
 	void *arg;
-	bool lose; /* the next record finds the ring full */
+	bool lose;            /* the next record finds the ring full */
+	const char *function; /* that PHP workers are in, NULL: none */
 	unsigned sent, lost;
 	struct rec rec;
 };
@@ -185,6 +186,7 @@ static uint64_t sim_origin(struct sim *s, uint32_t worker, uint32_t child, const
 	o->script = rec_text(&s->rec, script);
 	o->frames = 1;
 	o->frame[0] = (struct st_frame){.type = ST_FRAME_USER, .line = 7, .file = o->script};
+	o->frame[0].function = rec_text(&s->rec, s->function);
 	if (why != ST_BY_CONNECT) {
 		s->task[child].origin = o->id;
 		s->task[child].injection = 0;
@@ -270,13 +272,15 @@ static void sim_queue(struct sim *s, uint32_t pid, uint32_t queue, enum st_op op
 
 static void sim_connect(struct sim *s, uint32_t pid, uint64_t origin, uint8_t state, uint16_t sport)
 {
+	/* a local connection to a mail server */
 	struct st_connect *c = sim_begin(s, ST_CONNECT, sizeof(*c), pid);
 
 	c->origin = origin;
-	c->sock = 0x1000;
+	c->injection = s->task[pid].injection;
+	c->sock = 0x1000u + sport;
 	c->family = 4;
-	c->daddr[0] = 127;
-	c->daddr[3] = 1;
+	c->saddr[0] = c->daddr[0] = 127;
+	c->saddr[3] = c->daddr[3] = 1;
 	c->dport = 25;
 	c->sport = sport;
 	c->state = state;
