@@ -258,8 +258,10 @@ static __always_inline void new_program(struct task_struct *task, const struct s
 	if (bpf_map_update_elem(&programs, exe, &none, BPF_NOEXIST))
 		return;
 	i = reserve(sizeof(*i), ST_LOST_RING_LINEAGE);
-	if (!i)
+	if (!i) {
+		bpf_map_delete_elem(&programs, exe); /* the next exec of it tries again */
 		return;
+	}
 	fill_header(&i->h, ST_IMAGE, sizeof(*i), self);
 	i->exe = *exe;
 	i->start_code = BPF_CORE_READ(task, mm, start_code);

@@ -20,8 +20,11 @@ struct queue_record {
 	char data[QUEUE_MASK + 1 + NAME_MAX_Q];
 };
 
-static __always_inline void count_commit(__u32 uid)
+/* Before there is a record: this number stays exact when the ring has no room for one. */
+static __always_inline void count_commit(const struct st_task *self)
 {
+	struct task_state *carried = bpf_map_lookup_elem(&tasks, self);
+	__u32 uid = carried && carried->injection ? carried->uid : (__u32)bpf_get_current_uid_gid();
 	struct st_uid_total *t = bpf_map_lookup_elem(&uid_totals, &uid);
 
 	if (!t) {
@@ -70,7 +73,7 @@ static __always_inline __u64 top_word(__u64 word)
 }
 
 static __always_inline void fill_queue(struct st_queue *q, struct task_struct *task,
-				       const struct st_task *self, __u32 op, __u32 queue, bool commit)
+				       const struct st_task *self, __u32 op, __u32 queue)
 {
 	struct task_state *carried = bpf_map_lookup_elem(&tasks, self);
 	__u32 uid = (__u32)bpf_get_current_uid_gid();
@@ -88,8 +91,6 @@ static __always_inline void fill_queue(struct st_queue *q, struct task_struct *t
 	q->netns = BPF_CORE_READ(task, nsproxy, net_ns, ns.inum);
 	exe_id(task, &q->exe);
 	bpf_get_current_comm(q->comm, sizeof(q->comm));
-	if (commit)
-		count_commit(carried && carried->injection ? carried->uid : uid);
 }
 
 static __always_inline void submit_queue(struct queue_record *r, const struct st_task *self)
@@ -193,10 +194,15 @@ static __always_inline int by_dentry(__u32 op, struct dentry *name, struct dentr
 	if (!root || !wanted(root, op, chain_top(&c), &commit) || was_reported(thread))
 		return 0;
 	task_key(task, &self);
+	if (commit)
+		count_commit(&self);
 	r = reserve(sizeof(*r), ST_LOST_RING_QUEUE);
-	if (!r)
+	if (!r) {
+		if (op == ST_OP_RENAME)
+			bpf_map_delete_elem(&renames, &thread);
 		return 0;
-	fill_queue(&r->q, task, &self, op, root->queue, commit);
+	}
+	fill_queue(&r->q, task, &self, op, root->queue);
 	off = &r->q.h.size; /* the cursor, as in struct origin_record */
 	r->q.ino = BPF_CORE_READ(inode, i_ino);
 	r->q.size = (__u64)BPF_CORE_READ(inode, i_size);
@@ -523,6 +529,8 @@ static __always_inline int leave(long ret)
 		queue = (int)root->queue;
 	}
 	task_key(task, &self);
+	if (commit)
+		count_commit(&self);
 	r = reserve(sizeof(*r), ST_LOST_RING_QUEUE);
 	if (!r)
 		return 0;
@@ -539,7 +547,7 @@ static __always_inline int leave(long ret)
 	{
 		__u32 used = r->q.h.size;
 
-		fill_queue(&r->q, task, &self, call.op, (__u32)queue, commit);
+		fill_queue(&r->q, task, &self, call.op, (__u32)queue);
 		r->q.h.size = used;
 	}
 	r->q.name = name;

@@ -336,8 +336,10 @@ void programs_seen(struct programs *p, pid_t pid, const struct st_inode *exe, ui
 	struct php_process proc;
 	int err;
 
-	if (known && known->value.role != ST_ROLE_HTTPD)
+	if (known && known->value.role != ST_ROLE_HTTPD) {
+		probe_set_program(p->probe, exe, &known->value); /* the kernel side had forgotten it */
 		return;
+	}
 	err = php_finder_process(p->finder, pid, true, &proc);
 	if (err == 0) {
 		add_engines(p);
