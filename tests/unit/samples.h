@@ -35,8 +35,12 @@ static inline struct mail_event sample_mail(const char *text)
 		.culprit_file = SAMPLE_MAILER,
 		.culprit_function = "Mailer::send",
 		.culprit_line = 42,
-		.culprit = {.known = true, .owner = 10012, .size = 2048, .inode = 4711,
-			    .mtime_ns = SAMPLE_WALL - 1000, .sha256 = "00ff"},
+		.culprit = {.known = true,
+			    .owner = 10012,
+			    .size = 2048,
+			    .inode = 4711,
+			    .mtime_ns = SAMPLE_WALL - 1000,
+			    .sha256 = "00ff"},
 		.php_version = "8.2.29",
 		.php_sapi = "fpm-fcgi",
 		.frames = sample_frames,
@@ -106,6 +110,7 @@ static inline struct summary_event sample_summary(const char *text)
 {
 	static struct tally_row rows[BY_COUNT][2];
 	static struct loss losses[2];
+	static const struct uid_total kernel_uids[2] = {{10012, 400, 385}, {1001, 20, 20}};
 	static const char *hooks[2], *notes[1];
 	static struct queue_event queue;
 	static const struct tally_row row = {
@@ -142,6 +147,11 @@ static inline struct summary_event sample_summary(const char *text)
 		.by_attribution = {9, 20, 383},
 		.losses = losses,
 		.loss_count = 2,
+		.kernel_uids = kernel_uids,
+		.kernel_uid_count = 2,
+		.kernel_uids_more = 3,
+		.kernel_injections = 431,
+		.kernel_commits = 410,
 		.queues = &queue,
 		.queue_count = 1,
 		.verdict = text ? text

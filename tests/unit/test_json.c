@@ -231,6 +231,11 @@ static void queue_and_summary_shape(void **state)
 	assert_number(o, "spamtrace.totals.by_attribution.exact", 383);
 	assert_int_equal(json_object_size(at(o, "spamtrace.lost")), 1);
 	assert_number(o, "spamtrace.lost.ring-origin", 12);
+	assert_number(o, "spamtrace.kernel_totals.injections", 431);
+	assert_number(o, "spamtrace.kernel_totals.commits", 410);
+	assert_text(json_array_get(at(o, "spamtrace.kernel_totals.by_uid"), 0), "user.id", "10012");
+	assert_number(json_array_get(at(o, "spamtrace.kernel_totals.by_uid"), 1), "commits", 20);
+	assert_number(o, "spamtrace.kernel_totals.by_uid_more", 3);
 	assert_non_null(at(o, "spamtrace.verdict"));
 	assert_int_equal(json_array_size(at(o, "spamtrace.by_script")), 2);
 	assert_number(o, "spamtrace.by_script_more", 120);

@@ -200,6 +200,12 @@ static void counted_again(void **state)
 	assert_int_equal(e.loss_count, 1);
 	assert_true(summary_losses_known(&e));
 	assert_string_equal(e.losses[0].reason, "ring-origin");
+	assert_int_equal(e.kernel_injections, 431);
+	assert_int_equal(e.kernel_commits, 410);
+	assert_int_equal(e.kernel_uid_count, 2);
+	assert_int_equal(e.kernel_uids[0].uid, 10012);
+	assert_int_equal(e.kernel_uids[0].commits, 385);
+	assert_int_equal(e.kernel_uids_more, 3);
 	assert_int_equal(e.hook_count, 2);
 	assert_int_equal(e.note_count, 1);
 	report_free(r);

@@ -219,6 +219,7 @@ static void summary_says_it_all(void **state)
 		"= exact 383, ~ inferred 20, ? none 9",
 		"VERDICT     412 messages came in",
 		"12 × ring-origin: ",
+		"COUNTED     by the kernel all the same: 431 injections, 410 messages",
 		"HOOKS       fork, queue (fexit)",
 		"NOTES       SMTP from scripts",
 	};

@@ -15,6 +15,7 @@
 
 #define MAX_QUEUES 16
 #define MAX_LOSSES 64
+#define MAX_UIDS   64
 #define MAX_TEXTS  64
 #define MAX_NOTES  (MAX_TEXTS + 8)
 #define NS_PER_SEC 1000000000ULL
@@ -33,6 +34,7 @@ struct report {
 	struct tally_row *rows[BY_COUNT];
 	struct queue_event queue_rows[MAX_QUEUES];
 	struct loss losses[MAX_LOSSES];
+	struct uid_total kernel_uids[MAX_UIDS];
 	const char *hooks[MAX_TEXTS], *notes[MAX_NOTES];
 	char own_notes[MAX_NOTES - MAX_TEXTS][256];
 	size_t note_count, own_count;
@@ -227,6 +229,37 @@ static void put_losses(struct report *r, struct summary_event *out)
 	out->losses = r->losses;
 }
 
+static uint64_t number_of(json_t *object, const char *key)
+{
+	json_int_t n = json_integer_value(json_object_get(object, key));
+
+	return n > 0 ? (uint64_t)n : 0;
+}
+
+static void put_kernel_totals(struct report *r, struct summary_event *out)
+{
+	json_t *totals = spamtrace_of(&r->ended, "kernel_totals"), *row;
+	json_t *list = json_object_get(totals, "by_uid");
+	size_t i;
+
+	if (r->filtered || !json_is_object(totals))
+		return;
+	out->kernel_uids = r->kernel_uids;
+	out->kernel_injections = number_of(totals, "injections");
+	out->kernel_commits = number_of(totals, "commits");
+	out->kernel_uids_more = number_of(totals, "by_uid_more");
+	json_array_foreach (list, i, row) {
+		const char *uid =
+			json_string_value(json_object_get(json_object_get(row, "user"), "id"));
+
+		if (out->kernel_uid_count < MAX_UIDS && uid)
+			r->kernel_uids[out->kernel_uid_count++] =
+				(struct uid_total){.uid = (uint32_t)strtoul(uid, NULL, 10),
+						   .injections = number_of(row, "injections"),
+						   .commits = number_of(row, "commits")};
+	}
+}
+
 static void put_books(struct report *r, struct summary_event *out)
 {
 	if (r->filtered) {
@@ -299,6 +332,7 @@ void report_summary(struct report *r, struct summary_event *out)
 	r->own_count = 0;
 	r->note_count = texts_of(spamtrace_of(head, "notes"), r->notes, MAX_TEXTS);
 	put_losses(r, out);
+	put_kernel_totals(r, out);
 	put_books(r, out);
 	put_notes(r);
 	put_rows(r, out);

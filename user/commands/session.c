@@ -372,6 +372,7 @@ static size_t collect_losses(struct session *s, struct loss out[MAX_LOSSES])
 void session_summary(struct session *s, enum action action)
 {
 	static struct tally_row rows[BY_COUNT][MAX_ROWS]; /* one thread, one summary at a time */
+	struct uid_total kernel_uids[MAX_UID_ROWS];
 	struct loss losses[MAX_LOSSES];
 	struct queue_event queues[MAX_QUEUES];
 	struct tally_totals totals;
@@ -384,7 +385,7 @@ void session_summary(struct session *s, enum action action)
 		.version = SPAMTRACE_VERSION,
 		.kernel = s->kernel,
 		.host = s->host,
-		.seconds = (double)(now - s->started_ns) / 1e9,
+		.seconds = (double)(clock_boot_ns() - s->started_boot) / 1e9,
 		.queues = queues,
 		.queue_count = s->queue_count,
 		.losses = losses,
@@ -400,6 +401,7 @@ void session_summary(struct session *s, enum action action)
 	memcpy(e.by_source, totals.by_source, sizeof(e.by_source));
 	memcpy(e.by_attribution, totals.by_attribution, sizeof(e.by_attribution));
 	e.loss_count = collect_losses(s, losses);
+	session_kernel_totals(s, &e, kernel_uids);
 	for (int by = 0; by < BY_COUNT; by++) {
 		e.rows[by] = rows[by];
 		e.row_count[by] = tally_rows(s->tally, (enum tally_by)by, rows[by], MAX_ROWS, &e.rows_more[by]);

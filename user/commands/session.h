@@ -17,6 +17,7 @@
 #define MAX_QUEUES 16
 #define MAX_LOSSES (ST_LOST_COUNT + 8)
 #define MAX_ROWS   10
+#define MAX_UID_ROWS 64
 
 struct session {
 	struct trace_options options;
@@ -65,6 +66,8 @@ void session_early_look(struct session *s, const struct record *r);
 void session_facts(struct session *s, const struct injection *i, const struct origin *o, struct mail_event *e);
 
 void session_send_mail(struct session *s, struct mail_event *e);
+/* Sets the kernel_ fields; they stay as they are, unknown, when the kernel's map cannot be read. */
+void session_kernel_totals(const struct session *s, struct summary_event *e, struct uid_total rows[MAX_UID_ROWS]);
 void session_summary(struct session *s, enum action action);
 
 #endif

@@ -117,6 +117,33 @@ static void put_lost(struct json_builder *b, const struct summary_event *e)
 	json_put(b, "spamtrace.lost", lost);
 }
 
+static void put_kernel_totals(struct json_builder *b, const struct summary_event *e, size_t items)
+{
+	size_t n = e->kernel_uid_count < items ? e->kernel_uid_count : items;
+	size_t more = e->kernel_uid_count - n + e->kernel_uids_more;
+	json_t *list;
+
+	if (!e->kernel_uids)
+		return;
+	json_put(b, "spamtrace.kernel_totals.injections", json_count(e->kernel_injections));
+	json_put(b, "spamtrace.kernel_totals.commits", json_count(e->kernel_commits));
+	list = json_array();
+	for (size_t i = 0; list && i < n; i++) {
+		const struct uid_total *t = &e->kernel_uids[i];
+		json_t *object = json_object();
+
+		json_put_in(b, object, "user.id", json_sprintf("%u", t->uid));
+		json_put_in(b, object, "injections", json_count(t->injections));
+		json_put_in(b, object, "commits", json_count(t->commits));
+		json_array_append_new(list, object);
+	}
+	json_put(b, "spamtrace.kernel_totals.by_uid", list);
+	if (!more)
+		return;
+	json_mark_cut(b, "spamtrace.kernel_totals.by_uid");
+	json_put(b, "spamtrace.kernel_totals.by_uid_more", json_count(more));
+}
+
 static void put_queues(struct json_builder *b, const struct summary_event *e, size_t items)
 {
 	size_t n = e->queue_count < items ? e->queue_count : items;
@@ -169,6 +196,7 @@ json_t *json_summary_event(const struct json_context *c, const struct summary_ev
 		 json_count(e->seconds > 0 ? (uint64_t)(e->seconds * 1e9) : 0));
 	put_totals(&b, e);
 	put_lost(&b, e);
+	put_kernel_totals(&b, e, items);
 	json_put_text(&b, "spamtrace.verdict", e->verdict);
 	if (e->queue_count)
 		put_queues(&b, e, items);

@@ -450,6 +450,36 @@ static void put_losses(const struct summary *s)
 			       summary_losses_known(s->e) ? "nothing" : "not known");
 }
 
+/* What is known all the same when events were lost. */
+static void put_kernel_totals(const struct summary *s)
+{
+	const struct summary_event *e = s->e;
+	char text[1024], n[2][WORDS_COUNT_SIZE];
+	bool lost = false;
+	size_t used;
+
+	for (size_t i = 0; i < e->loss_count; i++)
+		lost |= e->losses[i].count > 0;
+	if (!e->kernel_uids || !lost)
+		return;
+	words_count(n[0], (int64_t)e->kernel_injections, false);
+	words_count(n[1], (int64_t)e->kernel_commits, false);
+	used = (size_t)snprintf(text, sizeof(text),
+				"by the kernel all the same: %s injections, %s messages of them",
+				n[0], n[1]);
+	for (size_t i = 0; i < e->kernel_uid_count && i < 5; i++) {
+		words_count(n[0], (int64_t)e->kernel_uids[i].injections, false);
+		words_count(n[1], (int64_t)e->kernel_uids[i].commits, false);
+		used += (size_t)snprintf(text + used, sizeof(text) - used, "; uid %u: %s, %s",
+					 e->kernel_uids[i].uid, n[0], n[1]);
+	}
+	if (e->kernel_uid_count > 5 || e->kernel_uids_more)
+		snprintf(text + used, sizeof(text) - used, "; and %zu more users",
+			 (e->kernel_uid_count > 5 ? e->kernel_uid_count - 5 : 0) +
+				 e->kernel_uids_more);
+	page_paragraph(&s->page, "COUNTED", INDENT, text);
+}
+
 static void put_footer(const struct summary *s)
 {
 	const struct summary_event *e = s->e;
@@ -489,5 +519,6 @@ void summary_print(FILE *out, const struct summary_event *e, const struct summar
 	put_totals(&s);
 	put_books(&s);
 	put_losses(&s);
+	put_kernel_totals(&s);
 	put_footer(&s);
 }

@@ -169,6 +169,12 @@ struct loss {
 	uint64_t count;
 };
 
+/* What the kernel side counted for one uid; exact even when events were lost. */
+struct uid_total {
+	uint32_t uid;
+	uint64_t injections, commits; /* first injector execs; names that landed in the queue */
+};
+
 /* trace-started and trace-ended; and what the terminal's summary prints. */
 struct summary_event {
 	enum action action;
@@ -179,6 +185,9 @@ struct summary_event {
 	uint64_t by_source[SOURCE_COUNT], by_attribution[ATTRIBUTION_COUNT];
 	const struct loss *losses;
 	size_t loss_count;
+	const struct uid_total *kernel_uids; /* most injections first; NULL: not known */
+	size_t kernel_uid_count, kernel_uids_more;
+	uint64_t kernel_injections, kernel_commits; /* of all uids */
 	const struct tally_row *rows[BY_COUNT]; /* most messages first */
 	size_t row_count[BY_COUNT], rows_more[BY_COUNT]; /* rows_more: further keys that are not listed */
 	const struct queue_event *queues;
