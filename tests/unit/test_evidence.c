@@ -22,6 +22,7 @@
 #include "evidence/evidence.h"
 #include "evidence/keep.h"
 #include "kernel/procfs.h"
+#include "output/json_event.h"
 
 /* printf 'two' | sha256sum; of 4 MiB of NUL bytes */
 #define SHA_TWO  "3fc4ccfe745870e2c0d99f71f30ff0656c8dedd41cc1d7d3d376b0dbe685e2f3"
@@ -610,6 +611,39 @@ static void names_are_harmless(void **state)
 	}
 }
 
+static void events_tell_of_it(void **state)
+{
+	const struct json_context c = {.host = "h"};
+	struct mail_event e = {.action = ACTION_MAIL_QUEUED,
+			       .culprit_file = "/a.php",
+			       .culprit = {.known = true,
+					   .kept = true,
+					   .sha256_cut = true,
+					   .owner = 0,
+					   .size = COUNT_UNKNOWN,
+					   .inode = 7,
+					   .sha256 = SHA_TWO,
+					   .real_path = "/b.php",
+					   .note = "cut short"}};
+	_free_ char *line = NULL;
+	size_t len = 0;
+
+	(void)state;
+	assert_int_equal(json_mail_line(&c, &e, &line, &len), 0);
+	assert_non_null(strstr(line, "\"owner\":\"0\""));
+	assert_non_null(strstr(line, "\"kept\":true"));
+	assert_non_null(strstr(line, "\"real_path\":\"/b.php\""));
+	assert_non_null(strstr(line, "\"note\":\"cut short\""));
+	assert_non_null(strstr(line, "[\"spamtrace.culprit.sha256\"]")); /* what was cut */
+	assert_null(strstr(line, "\"size\""));
+	free(take_ptr(line));
+	e.culprit.known = false; /* only the reason is left */
+	assert_int_equal(json_mail_line(&c, &e, &line, &len), 0);
+	assert_null(strstr(line, "sha256"));
+	assert_null(strstr(line, "owner"));
+	assert_non_null(strstr(line, "\"note\":\"cut short\""));
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
 
 int main(void)
@@ -636,6 +670,7 @@ int main(void)
 		TEST(a_copy_goes_nowhere_else),
 		TEST(a_full_disk_is_survived),
 		TEST(names_are_harmless),
+		TEST(events_tell_of_it),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -348,13 +348,13 @@ static long status_is_low(void)
 	char text[8192], *p;
 	int fd = open("/proc/self/status", O_RDONLY | O_CLOEXEC);
 	ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
-	unsigned long long effective, kept = 1ULL << 2 | 1ULL << 19 | 1ULL << 39 | 1ULL << 40;
+	unsigned long long kept = 1ULL << 2 | 1ULL << 19 | 1ULL << 39 | 1ULL << 40;
 
 	if (n <= 0)
 		return -1;
 	text[n] = '\0';
 	p = strstr(text, "\nCapEff:");
-	if (!p || sscanf(p + 8, "%llx", &effective) != 1 || effective & ~kept)
+	if (!p || strtoull(p + 8, NULL, 16) & ~kept)
 		return -1;
 	if (!strstr(text, "\nCapInh:\t0000000000000000\n") ||
 	    !strstr(text, "\nCapAmb:\t0000000000000000\n") || !strstr(text, "\nNoNewPrivs:\t1\n") ||

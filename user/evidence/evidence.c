@@ -73,21 +73,25 @@ struct evidence_locker {
 
 int evidence_new(const char *dir, uint32_t own_mntns, struct evidence_locker **out)
 {
-	_free_ struct evidence_locker *l = calloc(1, sizeof(*l));
+	_close_ int root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	struct evidence_locker *l;
+	struct keep *keep = NULL;
 	int err;
 
-	if (!l)
-		return -ENOMEM;
-	l->own_mntns = own_mntns;
-	l->root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
-	if (l->root < 0)
+	if (root < 0)
 		return -errno;
-	err = dir ? keep_open(dir, &l->keep) : 0;
-	if (err) {
-		close(l->root);
+	err = dir ? keep_open(dir, &keep) : 0;
+	if (err)
 		return err;
+	l = calloc(1, sizeof(*l));
+	if (!l) {
+		keep_close(keep);
+		return -ENOMEM;
 	}
-	*out = take_ptr(l);
+	l->own_mntns = own_mntns;
+	l->root = take_fd(root);
+	l->keep = keep;
+	*out = l;
 	return 0;
 }
 
@@ -104,10 +108,10 @@ static void index_entry(struct evidence_locker *l, struct entry *e, const char *
 	e->unindexed = false;
 }
 
-static void forget(struct evidence_locker *l, struct entry *e)
+/* One that is in the table no more. */
+static void release(struct evidence_locker *l, struct entry *e)
 {
 	index_entry(l, e, NULL);
-	HASH_DEL(l->entries, e);
 	l->memory -= entry_memory(e);
 	free(e->real_path);
 	free(e);
@@ -120,7 +124,11 @@ void evidence_free(struct evidence_locker *l)
 	if (!l)
 		return;
 	HASH_ITER(hh, l->entries, e, next)
-	forget(l, e);
+	{
+		/* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): the last one empties the table */
+		HASH_DEL(l->entries, e);
+		release(l, e);
+	}
 	if (l->stats.left_out)
 		log_warn("facts of %" PRIu64
 			 " script files were left out: too many new ones a second",
@@ -220,12 +228,11 @@ static void read_contents(struct evidence_locker *l, struct entry *e, const stru
 {
 	bool cut = f->st.st_size > (off_t)EVIDENCE_FILE_MAX;
 	size_t size = cut ? EVIDENCE_FILE_MAX : (size_t)f->st.st_size;
-	_free_ char *data = malloc(size + 1);
 	_close_ int fd = open_found(f);
+	_free_ char *data = fd < 0 ? NULL : malloc(size + 1);
+	ssize_t n = data ? read_start(fd, data, size) : -1;
 	SHA2_CTX sha;
-	ssize_t n;
 
-	n = !data || fd < 0 ? -1 : read_start(fd, data, size);
 	if (n < 0) {
 		e->facts.note = unread_note;
 		return;
@@ -356,6 +363,20 @@ static void insert(struct evidence_locker *l, struct entry *e)
 	l->memory += entry_memory(e);
 }
 
+/* Makes room in memory, least recently looked at first. */
+static void forget_old(struct evidence_locker *l, const struct entry *newest)
+{
+	struct entry *e, *next;
+
+	HASH_ITER(hh, l->entries, e, next)
+	{
+		if (l->memory <= EVIDENCE_CACHE || e == newest)
+			return;
+		HASH_DEL(l->entries, e);
+		release(l, e);
+	}
+}
+
 static struct entry *new_entry(const struct place *place, const char *path)
 {
 	size_t len = strlen(path);
@@ -402,8 +423,7 @@ static struct entry *current(struct evidence_locker *l, const struct evidence_su
 	look(l, e, &v, when, fresh);
 	e->checked = when->boot_ns;
 	insert(l, e);
-	while (l->memory > EVIDENCE_CACHE && l->entries != e)
-		forget(l, l->entries);
+	forget_old(l, e);
 	return e;
 }
 

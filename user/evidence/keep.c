@@ -74,12 +74,12 @@ static int open_index(int dir)
 
 int keep_open(const char *dir, struct keep **out)
 {
-	_free_ struct keep *k = calloc(1, sizeof(*k));
 	_close_ int top = -1, files = -1;
 	_free_ char *show = NULL;
+	struct keep *k;
 	int index;
 
-	if (!k || asprintf(&show, "%s/files", dir) < 0)
+	if (asprintf(&show, "%s/files", dir) < 0)
 		return -ENOMEM;
 	top = open_private(AT_FDCWD, dir, dir);
 	if (top < 0)
@@ -93,9 +93,14 @@ int keep_open(const char *dir, struct keep **out)
 	index = open_index(top);
 	if (index < 0)
 		return log_err(index, "%s/index.jsonl cannot be written", dir);
+	k = calloc(1, sizeof(*k));
+	if (!k) {
+		close(index);
+		return -ENOMEM;
+	}
 	line_writer_init(&k->index, index);
 	k->files = take_fd(files);
-	*out = take_ptr(k);
+	*out = k;
 	return 0;
 }
 
