@@ -369,6 +369,17 @@ static size_t collect_losses(struct session *s, struct loss out[MAX_LOSSES])
 	return n;
 }
 
+uint64_t session_lost(struct session *s)
+{
+	struct loss losses[MAX_LOSSES];
+	size_t n = collect_losses(s, losses);
+	uint64_t sum = 0;
+
+	for (size_t i = 0; i < n; i++)
+		sum += losses[i].count;
+	return sum;
+}
+
 void session_summary(struct session *s, enum action action)
 {
 	static struct tally_row rows[BY_COUNT][MAX_ROWS]; /* one thread, one summary at a time */

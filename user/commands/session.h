@@ -65,6 +65,9 @@ void session_early_look(struct session *s, const struct record *r);
 /* Sets e->culprit; the file is that of the origin, of the injection's when NULL, else of the injection. */
 void session_facts(struct session *s, const struct injection *i, const struct origin *o, struct mail_event *e);
 
+/* Events lost so far, over all reasons. */
+uint64_t session_lost(struct session *s);
+
 void session_send_mail(struct session *s, struct mail_event *e);
 /* Sets the kernel_ fields; they stay as they are, unknown, when the kernel's map cannot be read. */
 void session_kernel_totals(const struct session *s, struct summary_event *e, struct uid_total rows[MAX_UID_ROWS]);

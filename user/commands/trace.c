@@ -213,6 +213,8 @@ static void on_tick(struct session *s, int fd, uint64_t *next_sample, uint64_t *
 	}
 	if (s->options.duration > 0 && now - s->started_boot >= (uint64_t)(s->options.duration * 1e9))
 		s->stop = true;
+	if (s->options.output == OUTPUT_TABLE)
+		table_lost(s->screen, session_lost(s));
 	s->screen->tick(s->screen, wall);
 	if (s->recording)
 		s->recording->tick(s->recording, wall);

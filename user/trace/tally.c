@@ -88,7 +88,7 @@ static struct entry *entry_get(struct tally *t, enum tally_by by, const char *ke
 static void keep_first(const char **to, const char *from)
 {
 	if (!*to && from)
-		*to = strndup(from, 256);
+		*to = strndup(from, 1024);
 }
 
 static void count(struct tally *t, enum tally_by by, const char *key, const struct mail_event *e)
