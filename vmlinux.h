@@ -233,6 +233,10 @@ struct socket {
 	struct sock *sk;
 };
 
+struct pt_regs {
+	unsigned long di;
+};
+
 struct trace_event_raw_sys_enter {
 	long id;
 	unsigned long args[6];

@@ -101,7 +101,9 @@ int BPF_PROG(on_sock_state, struct sock *sk, int oldstate, int newstate)
 	}
 	if (program && (program->role == ST_ROLE_PHP || program->role == ST_ROLE_HTTPD)) {
 		struct st_task none = {};
-		__u64 id = php_snapshot(task, program, &exe, &state.task, &none, state.origin, ST_BY_CONNECT);
+		bool weak;
+		__u64 id = php_snapshot(task, program, &exe, &state.task, &none, state.origin,
+					carried && carried->forked, ST_BY_CONNECT, &weak);
 
 		if (id)
 			state.origin = id;

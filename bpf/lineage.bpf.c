@@ -46,12 +46,15 @@ static __always_inline int forked(struct task_struct *parent, struct task_struct
 	exe_id(parent, &exe);
 	program = bpf_map_lookup_elem(&programs, &exe);
 	if (program && (program->role == ST_ROLE_PHP || program->role == ST_ROLE_HTTPD)) {
-		__u64 id = php_snapshot(parent, program, &exe, &self, &kid, state.origin, ST_BY_FORK);
+		bool weak;
+		__u64 id = php_snapshot(parent, program, &exe, &self, &kid, state.origin,
+					carried && carried->forked, ST_BY_FORK, &weak);
 
 		if (id) {
 			state.origin = id;
 			state.injection = 0;
 			state.forked = 1;
+			state.weak = weak;
 			carry(&kid, &state);
 			return 0; /* the origin record names the child */
 		}
@@ -268,6 +271,74 @@ static __always_inline void new_program(struct task_struct *task, const struct s
 	bpf_ringbuf_submit(i, BPF_RB_FORCE_WAKEUP);
 }
 
+struct env_record {
+	struct st_env e;
+	char data[ST_ENV_PIECE + 1];
+};
+
+/* The environment of the program that `task`, which is current, has just executed: all of it up to ST_ENV_PIECES. */
+static __always_inline void send_environment(struct task_struct *task, const struct st_task *self, __u64 origin)
+{
+	__u64 start = BPF_CORE_READ(task, mm, env_start), end = BPF_CORE_READ(task, mm, env_end);
+	__u32 total = end > start && end - start < 1u << 30 ? (__u32)(end - start) : 0;
+
+	for (__u32 i = 0; i < ST_ENV_PIECES; i++) {
+		__u32 at = i * ST_ENV_PIECE, n = total - at;
+		struct env_record *r;
+
+		if (at >= total)
+			break;
+		r = reserve(sizeof(*r), ST_LOST_RING_ORIGIN);
+		if (!r)
+			break;
+		if (n > ST_ENV_PIECE)
+			n = ST_ENV_PIECE;
+		barrier_var(n); /* or the compiler drops what the verifier needs */
+		n &= ST_ENV_PIECE;
+		__builtin_memset(&r->e, 0, sizeof(r->e));
+		if (bpf_probe_read_user(r->data, n, (const void *)(start + at))) {
+			count_lost(ST_LOST_READ);
+			n = 0;
+		}
+		r->e.origin = origin;
+		r->e.at = at;
+		r->e.total = total;
+		r->e.env.len = (__u16)n & 0x7fff;
+		fill_header(&r->e.h, ST_ENV, (__u32)sizeof(r->e) + n, self);
+		bpf_ringbuf_submit(r, BPF_RB_NO_WAKEUP);
+	}
+}
+
+/*
+ * A web server's child executes its first program: a CGI request, if its environment says so, or a helper of the server. The server wrote
+ * that environment, the script cannot have. Nothing is done for children of a PHP request, whose origin they carry.
+ */
+static __always_inline bool cgi_start(struct task_struct *task, const struct st_inode *exe,
+				      const struct st_task *self, const struct task_state *carried)
+{
+	struct task_struct *parent = BPF_CORE_READ(task, group_leader, real_parent);
+	struct st_program *program = program_of(parent);
+	struct task_state state = {};
+	struct small_record *r;
+	__u64 before = 0;
+
+	if (!program || program->role != ST_ROLE_HTTPD)
+		return false;
+	if (carried) {
+		if (carried->injection || (carried->origin && !carried->weak))
+			return false;
+		before = carried->origin;
+	}
+	r = reserve(sizeof(*r), ST_LOST_RING_ORIGIN);
+	if (!r)
+		return false;
+	fill_origin(&r->o, task, exe, before, 0, ST_BY_CGI);
+	state.origin = send_small(r, task, self);
+	carry(self, &state);
+	send_environment(task, self, state.origin);
+	return true;
+}
+
 static __always_inline int execed(struct task_struct *task, struct linux_binprm *bprm)
 {
 	struct task_state *carried, state = {};
@@ -278,6 +349,9 @@ static __always_inline int execed(struct task_struct *task, struct linux_binprm 
 
 	exe_id(task, &exe);
 	task_key(task, &self);
+	carried = bpf_map_lookup_elem(&tasks, &self);
+	if (cgi_start(task, &exe, &self, carried))
+		carried = bpf_map_lookup_elem(&tasks, &self);
 	program = bpf_map_lookup_elem(&programs, &exe);
 	if (!program) {
 		new_program(task, &exe, &self);
@@ -289,7 +363,6 @@ static __always_inline int execed(struct task_struct *task, struct linux_binprm 
 		remember_script(task, &self);
 		return 0;
 	}
-	carried = bpf_map_lookup_elem(&tasks, &self);
 	if (program->role == ST_ROLE_PHP || program->role == ST_ROLE_HTTPD) {
 		if (carried)
 			carried->forked = 0;
@@ -337,6 +410,7 @@ static __always_inline int preparing_exec(struct task_struct *task)
 	struct st_task self, none = {};
 	struct st_inode exe;
 	__u64 id;
+	bool weak;
 
 	exe_id(task, &exe);
 	program = bpf_map_lookup_elem(&programs, &exe);
@@ -349,11 +423,12 @@ static __always_inline int preparing_exec(struct task_struct *task)
 			return 0; /* a child on its way to its first exec: its origin is as fresh as can be */
 		state = *carried;
 	}
-	id = php_snapshot(task, program, &exe, &self, &none, state.origin, ST_BY_EXEC);
+	id = php_snapshot(task, program, &exe, &self, &none, state.origin, false, ST_BY_EXEC, &weak);
 	if (id) {
 		state.origin = id;
 		state.injection = 0;
 		state.exec = exec;
+		state.weak = weak;
 		carry(&self, &state);
 	}
 	return 0;
@@ -380,11 +455,13 @@ static __always_inline int ended(struct task_struct *task)
 	struct task_state *carried;
 	struct st_task self;
 	struct st_exit *e;
+	__u64 thread = bpf_get_current_pid_tgid();
 
 	if (BPF_CORE_READ(task, signal, live.counter) > 0)
 		return 0;
 	task_key(task, &self);
 	bpf_map_delete_elem(&scripts, &self);
+	bpf_map_delete_elem(&running, &thread);
 	carried = bpf_map_lookup_elem(&tasks, &self);
 	if (!carried)
 		return 0;

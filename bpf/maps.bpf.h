@@ -10,6 +10,7 @@
 #define MAX_TASKS   32768 /* tasks that carry an origin or an injection */
 #define MAX_CALLS   8192  /* queue syscalls between entry and exit */
 #define MAX_SCRIPTS 8192  /* processes that descend from a Perl, Python or shell script */
+#define MAX_RUNNING 4096 /* threads of engines that are not trusted, in a request */
 #define MAX_SOCKS   16384 /* connections to mail ports */
 #define MAX_UIDS    16384
 
@@ -20,6 +21,8 @@ struct task_state {
 	__u32 uid;	 /* real uid of the first injector exec */
 	__u32 forked;	 /* since its origin was taken at a fork it has not execed */
 	__u64 exec;	 /* task_struct.self_exec_id of the last exec that was dealt with, see AGAIN */
+	__u32 weak;	 /* its origin is of an engine that could not be read, perhaps in no request: a CGI start takes its place */
+	__u32 pad;
 };
 
 /* The scripts a task descends from; NUL separated argument blocks as they were at exec. */
@@ -29,6 +32,13 @@ struct script_state {
 	__u32 exec; /* as in struct task_state */
 	char outer[SCRIPT_ARGS];
 	char inner[SCRIPT_ARGS];
+};
+
+/* The script that a thread of an engine runs whose memory is not trusted. */
+#define RUNNING_PATH 512
+struct running_script {
+	__u32 opened; /* known from an open only, not from php_execute_script() */
+	char path[RUNNING_PATH];
 };
 
 /* A queue syscall between entry and exit: user pointers to the names. */
@@ -166,6 +176,20 @@ struct {
 	__type(key, __u32);
 	__type(value, struct script_state);
 } script_room __weak SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, MAX_RUNNING);
+	__type(key, __u64); /* pid_tgid */
+	__type(value, struct running_script);
+} running __weak SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct running_script);
+} running_room __weak SEC(".maps");
 
 /* Set before load: names of FastCGI variables with the hash that PHP's fcgi_hash gives them. */
 enum { FCGI_SCRIPT, FCGI_DOCROOT, FCGI_HOST, FCGI_CLIENT, FCGI_URI, FCGI_KEYS };

@@ -232,19 +232,89 @@ static __always_inline int php_find(struct task_struct *task, const struct st_pr
 	return *img && (*img)->usable ? 0 : -1;
 }
 
+static __always_inline void fill_origin(struct st_origin *o, struct task_struct *task,
+					const struct st_inode *exe, __u64 carried, __u32 image, __u8 why)
+{
+	__u64 uids = bpf_get_current_uid_gid();
+
+	__builtin_memset(o, 0, offsetof(struct st_origin, frame));
+	o->id = new_id();
+	o->parent = carried;
+	o->exe = *exe;
+	o->uid = (__u32)uids;
+	o->gid = (__u32)(uids >> 32);
+	o->euid = BPF_CORE_READ(task, cred, euid.val);
+	o->mntns = BPF_CORE_READ(task, nsproxy, mnt_ns, ns.inum);
+	o->image = image;
+	o->why = why;
+}
+
+#define SMALL_MASK 2047
+
+/* An origin without request and stack. */
+struct small_record {
+	struct st_origin o;
+	char data[SMALL_MASK + 1 + RUNNING_PATH];
+};
+
+static __always_inline __u64 send_small(struct small_record *r, struct task_struct *task,
+					const struct st_task *self)
+{
+	__u64 id = r->o.id;
+
+	append_path(task, r->data, &r->o.h.size, SMALL_MASK, &r->o.cwd);
+	fill_header(&r->o.h, ST_ORIGIN, (__u32)sizeof(r->o) + r->o.h.size, self);
+	bpf_ringbuf_submit(r, BPF_RB_NO_WAKEUP);
+	return id;
+}
+
+/*
+ * What can be said of an engine whose memory is not trusted: the script that php_execute_script() was called with (bpf/engine.bpf.c), else
+ * one that was opened, and the directory. A web server whose calls are seen and that is in none serves no PHP now.
+ */
+static __always_inline __u64 unreadable_snapshot(struct task_struct *task, const struct st_program *program,
+						 const struct st_php_image *img, __u64 base, __u32 image,
+						 const struct st_inode *exe, const struct st_task *self,
+						 const struct st_task *child, __u64 carried, __u8 why, bool *weak)
+{
+	__u64 thread = bpf_get_current_pid_tgid();
+	struct running_script *s = bpf_map_lookup_elem(&running, &thread);
+	struct small_record *r;
+
+	*weak = !s || s->opened; /* perhaps it serves no PHP request, but starts a CGI program */
+	if (!s && img->called && program->role == ST_ROLE_HTTPD)
+		return 0;
+	r = reserve(sizeof(*r), ST_LOST_RING_ORIGIN);
+	if (!r)
+		return new_id();
+	fill_origin(&r->o, task, exe, carried, image, why);
+	r->o.child = *child;
+	r->o.flags = ST_O_UNREADABLE;
+	if (img->sapi_module)
+		r->o.sapi = php_sapi(img, base);
+	if (s) {
+		r->o.flags |= s->opened ? ST_O_SCRIPT_OPEN : ST_O_SCRIPT_CALL;
+		APPEND_STR(bpf_probe_read_kernel_str, r->data, &r->o.h.size, SMALL_MASK, RUNNING_PATH, s->path,
+			   &r->o.script);
+	}
+	return send_small(r, task, self);
+}
+
 /*
  * Takes the snapshot of `task`, which is current, and sends it. Returns the origin's id, also when the ring was full (counted): user space
- * then finds no record of that number. 0 if the worker serves no request now or has no trusted layout.
+ * then finds no record of that number. 0 if the worker serves no request now. `forked`: it is a copy of a worker, whose origin it carries. *weak: it may serve no request at all.
  */
 static __always_inline __u64 php_snapshot(struct task_struct *task, const struct st_program *program,
 					  const struct st_inode *exe, const struct st_task *self,
-					  const struct st_task *child, __u64 carried, __u8 why)
+					  const struct st_task *child, __u64 carried, bool forked, __u8 why, bool *weak)
 {
 	const struct st_php_image *img = NULL;
 	struct origin_record *r;
 	__u32 image = 0;
-	__u64 base = 0, eg, ex, id, uids;
+	__u64 base = 0, eg, ex, id;
 	bool known;
+
+	*weak = false;
 
 	if (php_find(task, program, exe, &img, &base, &image, &known)) {
 		if (!known) {
@@ -257,7 +327,9 @@ static __always_inline __u64 php_snapshot(struct task_struct *task, const struct
 				bpf_ringbuf_submit(i, BPF_RB_FORCE_WAKEUP);
 			}
 		}
-		return 0;
+		if (!img)
+			return 0;
+		return unreadable_snapshot(task, program, img, base, image, exe, self, child, carried, why, weak);
 	}
 	eg = base + img->executor_globals;
 	ex = user_ptr(eg + img->layout.eg_current_execute_data);
@@ -267,23 +339,15 @@ static __always_inline __u64 php_snapshot(struct task_struct *task, const struct
 	r = reserve(sizeof(*r), ST_LOST_RING_ORIGIN);
 	if (!r)
 		return id; /* it is carried all the same, so that nobody takes the child for a plain user's */
-	__builtin_memset(&r->o, 0, offsetof(struct st_origin, frame));
+	fill_origin(&r->o, task, exe, carried, image, why);
 	r->o.id = id;
 	r->o.child = *child;
-	r->o.parent = carried;
-	r->o.exe = *exe;
-	uids = bpf_get_current_uid_gid();
-	r->o.uid = (__u32)uids;
-	r->o.gid = (__u32)(uids >> 32);
-	r->o.euid = BPF_CORE_READ(task, cred, euid.val);
-	r->o.mntns = BPF_CORE_READ(task, nsproxy, mnt_ns, ns.inum);
-	r->o.image = image;
 	r->o.flags = ST_O_REQUEST;
-	r->o.why = why;
 	r->o.sapi = php_sapi(img, base);
-	if (r->o.sapi == ST_SAPI_NONE) {
-		r->o.flags = ST_O_FAULT;
-	} else {
+	/* pages of files are not mapped in a fresh copy of a worker: its name is that of the worker it was forked from */
+	if (r->o.sapi == ST_SAPI_NONE)
+		r->o.flags |= ST_O_FAULT;
+	if (r->o.sapi != ST_SAPI_NONE || forked) {
 		php_request(r, img, base, eg);
 		php_stack(r, &img->layout, ex);
 	}

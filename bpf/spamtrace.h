@@ -46,6 +46,7 @@ enum st_type {
 	ST_QUEUE,      /* a name landed in, or left, a queue directory */
 	ST_CONNECT,    /* a TCP connection to a mail port */
 	ST_OPEN,       /* a web worker opened a script file */
+	ST_ENV,	       /* a piece of the environment that a web server gave to a CGI program */
 	ST_IMAGE,      /* a program seen for the first time, or a web server whose PHP module's address is not known */
 	ST_TYPE_COUNT
 };
@@ -60,7 +61,12 @@ struct st_header {
 
 /* ---- origins ---- */
 
-enum st_origin_why { ST_BY_FORK = 1, ST_BY_EXEC, ST_BY_CONNECT };
+enum st_origin_why {
+	ST_BY_FORK = 1,
+	ST_BY_EXEC,
+	ST_BY_CONNECT,
+	ST_BY_CGI, /* a child of a web server executes its first program; no engine is involved, ST_ENV records follow */
+};
 
 enum st_sapi {
 	ST_SAPI_NONE,
@@ -80,6 +86,9 @@ enum st_origin_flags {
 	ST_O_SCRIPT_ENV = 1 << 5, /* script is SCRIPT_FILENAME of the FastCGI request */
 	ST_O_SCRIPT_INCLUDED = 1 << 6, /* script is the first of EG(included_files) */
 	ST_O_ENV_CUT = 1 << 7,	 /* a FastCGI variable's hash chain was longer than is walked */
+	ST_O_UNREADABLE = 1 << 8, /* the engine's memory is not trusted: no request data, no stack */
+	ST_O_SCRIPT_CALL = 1 << 9, /* script is what php_execute_script() was called with */
+	ST_O_SCRIPT_OPEN = 1 << 10, /* script is the last one that the worker opened */
 };
 
 enum st_frame_type { ST_FRAME_INTERNAL = 1, ST_FRAME_USER = 2, ST_FRAME_EVAL = 4 };
@@ -118,6 +127,19 @@ struct st_origin {
 	struct st_str filename;	   /* request_rec.filename (mod_php only) */
 	struct st_str cwd;	   /* of the worker */
 	struct st_frame frame[ST_MAX_FRAMES];
+};
+
+/* One piece of an environment block, in order; a block is at most ST_ENV_PIECES of them. */
+#define ST_ENV_PIECE  4095
+#define ST_ENV_PIECES 16
+
+struct st_env {
+	struct st_header h;
+	__u64 origin;
+	__u32 at;    /* where in the block this piece starts */
+	__u32 total; /* bytes of the whole block */
+	struct st_str env;
+	__u32 pad;
 };
 
 /* ---- lineage ---- */
@@ -295,6 +317,8 @@ struct st_php_image {
 	__u64 text_vaddr; /* p_vaddr of the first executable segment: base = mm->start_code - it */
 	__u32 version;	  /* 80229 = 8.2.29 */
 	__u32 usable;	  /* 0: known but not trusted; no walk */
+	__u32 called;	  /* not usable, but calls of its php_execute_script() are seen */
+	__u32 pad;
 };
 
 /* Key of map `php_bases`: children of one web server exec share their module's address. */

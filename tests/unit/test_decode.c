@@ -10,7 +10,8 @@ static const struct {
 	{ST_ORIGIN, sizeof(struct st_origin)}, {ST_FORK, sizeof(struct st_fork)},
 	{ST_EXEC, sizeof(struct st_exec)},     {ST_EXIT, sizeof(struct st_exit)},
 	{ST_QUEUE, sizeof(struct st_queue)},   {ST_CONNECT, sizeof(struct st_connect)},
-	{ST_OPEN, sizeof(struct st_open)},     {ST_IMAGE, sizeof(struct st_image)},
+	{ST_OPEN, sizeof(struct st_open)},     {ST_ENV, sizeof(struct st_env)},
+	{ST_IMAGE, sizeof(struct st_image)},
 };
 
 static const struct st_task self = {.start = 77, .tgid = 5};

@@ -189,6 +189,7 @@ static void garbage(void **state)
 		record = rec_record(&r);
 		if (origin_new(&record, &o))
 			continue;
+		origin_inherit(o, NULL);
 		for (size_t i = 0; i < o->frame_count; i++)
 			assert_true(o->frames[i].file || o->frames[i].function);
 		if (o->script)

@@ -12,6 +12,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/users.h"
+#include "kernel/host_path.h"
 #include "kernel/php_walk.h"
 #include "kernel/procfs.h"
 
@@ -75,6 +76,14 @@ static const char *php_version(void *arg, uint32_t image)
 	return e && e->image.version[0] ? e->image.version : NULL;
 }
 
+static const char *php_reason(void *arg, uint32_t image)
+{
+	struct session *s = arg;
+	const struct php_engine *e = programs_engine(s->programs, image);
+
+	return e && e->image.reason[0] ? e->image.reason : NULL;
+}
+
 static const char *program_at(void *arg, const struct st_inode *exe, uint32_t *role)
 {
 	struct session *s = arg;
@@ -119,6 +128,24 @@ static const char *container(void *arg, const struct injection *i)
 	return s->container;
 }
 
+
+static bool jail(void *arg, const struct st_task *task, char *out, size_t size)
+{
+	(void)arg;
+	return procfs_jail(task, out, size) == 0;
+}
+
+static int host_path_of(void *arg, const struct st_task *task, const char *path, char *out, size_t size)
+{
+	(void)arg;
+	return host_path(task, path, out, size);
+}
+
+static bool executable(void *arg, const struct st_task *task, char *out, size_t size)
+{
+	(void)arg;
+	return procfs_executable(task, out, size) == 0;
+}
 
 /* ---- callbacks of correlate ---- */
 
@@ -294,11 +321,16 @@ void session_callbacks(struct session *s, struct correlate_ops *c, struct attrib
 		*a = (struct attribute_ops){
 			.user = user_name,
 			.php_version = php_version,
+			.php_reason = php_reason,
 			.program_at = program_at,
 			.program = program,
 			.vhost = vhost,
 			.origin = origin_by_id,
 			.container = container,
+			.executable = executable,
+			.jail = jail,
+			.host_path = host_path_of,
+			.own_mntns = s->own_mntns,
 			.arg = s,
 		};
 }

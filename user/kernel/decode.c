@@ -9,6 +9,7 @@ static const size_t fixed_size[ST_TYPE_COUNT] = {
 	[ST_EXEC] = sizeof(struct st_exec),	  [ST_EXIT] = sizeof(struct st_exit),
 	[ST_QUEUE] = sizeof(struct st_queue),	  [ST_CONNECT] = sizeof(struct st_connect),
 	[ST_OPEN] = sizeof(struct st_open),	  [ST_IMAGE] = sizeof(struct st_image),
+	[ST_ENV] = sizeof(struct st_env),
 };
 
 int record_decode(const void *bytes, size_t len, struct record *out)

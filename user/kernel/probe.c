@@ -24,7 +24,7 @@
 #include "spamtrace.skel.h"
 #pragma GCC diagnostic pop
 
-#define MAX_LINKS 48
+#define MAX_LINKS 128
 #define MAX_TEXTS 16
 
 struct probe {
@@ -34,6 +34,7 @@ struct probe {
 	size_t links;
 	const char *fexit[10]; /* names of the fexit programs that fit this kernel, ends with NULL */
 	bool again;	       /* AGAIN of bpf/maps.bpf.h */
+	bool engines;	       /* calls of some are watched */
 	const char *hooks[MAX_TEXTS], *notes[MAX_TEXTS];
 	size_t hook_count, note_count;
 	probe_fn fn;
@@ -54,6 +55,7 @@ static const char *const prepare_again[] = {"on_prepare_exec_again", NULL};
 static const char *const connect_programs[] = {"on_sock_state", NULL};
 static const char *const open_programs[] = {"script_open_enter", "script_open_exit", NULL};
 static const char *const prepare_programs[] = {"on_prepare_exec", NULL};
+static const char *const engine_programs[] = {"engine_executes", "engine_done", NULL};
 static const char *const create_programs[] = {"enter_openat", "exit_openat", NULL};
 static const char *const syscall_programs[] = {
 	"enter_link",	  "exit_link",	     "enter_linkat", "exit_linkat", "enter_rename",
@@ -158,7 +160,7 @@ static bool has_prepare_exec(const struct btf *btf)
 	return btf__find_by_name_kind(btf, "btf_trace_sched_prepare_exec", BTF_KIND_TYPEDEF) > 0;
 }
 
-static int try_load(struct probe *p, const struct probe_options *o, const struct btf *btf, bool fexit)
+static int try_load(struct probe *p, const struct probe_options *o, const struct btf *btf, bool fexit, bool engines)
 {
 	struct bpf_program *prog;
 	int err;
@@ -183,6 +185,7 @@ static int try_load(struct probe *p, const struct probe_options *o, const struct
 		want |= o->creates && in(create_programs, name);
 		want |= in(prepare_programs, name) && has_prepare_exec(btf);
 		want |= p->again && (in(lineage_again, name) || (in(prepare_again, name) && has_prepare_exec(btf)));
+		want |= engines && in(engine_programs, name);
 		bpf_program__set_autoload(prog, want);
 	}
 	err = spamtrace__load(p->skel);
@@ -263,11 +266,13 @@ int probe_new(const struct probe_options *o, struct probe **out, int *exit_statu
 	}
 	p->again = preemptible();
 	fexit = choose_fexit(btf, p->again, p->fexit) && !o->no_queue && !o->no_fexit;
-	err = fexit ? try_load(p, o, btf, true) : -ENOENT;
+	err = fexit ? try_load(p, o, btf, true, true) : -ENOENT;
 	if (err) {
 		p->fexit[0] = NULL;
-		err = try_load(p, o, btf, false);
+		err = try_load(p, o, btf, false, true);
 	}
+	if (err) /* uprobes are refused where the rest is not, on some kernels */
+		err = try_load(p, o, btf, false, false);
 	btf__free(btf);
 	if (!err) {
 		p->ring = ring_buffer__new(bpf_map__fd(p->skel->maps.events), on_sample, p, NULL);
@@ -374,6 +379,41 @@ int probe_attach(struct probe *p, int *exit_status)
 	return 0;
 }
 
+int probe_attach_engine(struct probe *p, const char *path)
+{
+	static const struct {
+		const char *program, *function;
+		bool returns;
+	} calls[] = {
+		{"engine_executes", "php_execute_script", false},
+		{"engine_done", "php_request_shutdown", true},
+	};
+	size_t first = p->links;
+
+	for (size_t i = 0; i < array_size(calls); i++) {
+		LIBBPF_OPTS(bpf_uprobe_opts, opts, .func_name = calls[i].function, .retprobe = calls[i].returns);
+		struct bpf_program *prog = bpf_object__find_program_by_name(p->skel->obj, calls[i].program);
+		struct bpf_link *link = NULL;
+		int err = -ENOENT;
+
+		if (prog && bpf_program__fd(prog) >= 0) {
+			errno = ENOSPC;
+			link = p->links < MAX_LINKS ? bpf_program__attach_uprobe_opts(prog, -1, path, 0, &opts) : NULL;
+			err = -errno;
+		}
+		if (!link) {
+			while (p->links > first)
+				bpf_link__destroy(p->link[--p->links]);
+			return err;
+		}
+		p->link[p->links++] = link;
+	}
+	if (!p->engines)
+		hooked(p, "calls of unreadable engines");
+	p->engines = true;
+	return 0;
+}
+
 const char *const *probe_hooks(const struct probe *p, size_t *count)
 {
 	*count = p->hook_count;
@@ -394,6 +434,11 @@ static int update(const struct bpf_map *map, const void *key, const void *value)
 int probe_set_program(struct probe *p, const struct st_inode *exe, const struct st_program *program)
 {
 	return update(p->skel->maps.programs, exe, program);
+}
+
+int probe_unset_program(struct probe *p, const struct st_inode *exe)
+{
+	return bpf_map_delete_elem(bpf_map__fd(p->skel->maps.programs), exe) ? -errno : 0;
 }
 
 int probe_set_image(struct probe *p, uint32_t index, const struct st_php_image *image)

@@ -31,11 +31,19 @@ void probe_free(struct probe *p);
 
 /* Attaches. What is refused is named in probe_notes() and the rest goes on; fails only if fork, exec or exit are refused. */
 int probe_attach(struct probe *p, int *exit_status);
+
+/*
+ * Watches the calls of an engine whose memory is not trusted. `path`: its file, for the time of the call. 0, -ENOENT (it exports no
+ * php_execute_script, or uprobes were refused) or -errno.
+ */
+int probe_attach_engine(struct probe *p, const char *path);
 const char *const *probe_hooks(const struct probe *p, size_t *count);
 const char *const *probe_notes(const struct probe *p, size_t *count);
 
 /* 0 or -errno, for each. */
 int probe_set_program(struct probe *p, const struct st_inode *exe, const struct st_program *program);
+/* Its next exec is told of again. */
+int probe_unset_program(struct probe *p, const struct st_inode *exe);
 int probe_set_image(struct probe *p, uint32_t index, const struct st_php_image *image);
 int probe_set_base(struct probe *p, const struct st_base_key *key, const struct st_base *base);
 int probe_set_queue(struct probe *p, const struct st_inode *root, const struct st_queue_root *value);

@@ -81,6 +81,45 @@ int procfs_environment(const struct st_task *task, const char *name, char *out, 
 	return -ENOENT;
 }
 
+/* What a link of /proc/PID leads to, if that is still this task. */
+static int read_task_link(const struct st_task *task, const char *name, char *out, size_t size)
+{
+	char path[64], to[4096];
+	ssize_t n;
+
+	snprintf(path, sizeof(path), "/proc/%u/%s", task->tgid, name);
+	n = readlink(path, to, sizeof(to) - 1);
+	if (n < 0)
+		return errno == ENOENT ? -ESRCH : -errno;
+	if (!procfs_alive(task))
+		return -ESRCH;
+	if ((size_t)n >= size)
+		return -ENAMETOOLONG;
+	memcpy(out, to, (size_t)n);
+	out[n] = '\0';
+	return 0;
+}
+
+int procfs_jail(const struct st_task *task, char *out, size_t size)
+{
+	char root[4096];
+	int err = read_task_link(task, "root", root, sizeof(root));
+
+	if (err)
+		return err;
+	if (!strcmp(root, "/"))
+		return -ENOENT;
+	if (strlen(root) >= size)
+		return -ENAMETOOLONG;
+	strcpy(out, root);
+	return 0;
+}
+
+int procfs_executable(const struct st_task *task, char *out, size_t size)
+{
+	return read_task_link(task, "exe", out, size);
+}
+
 uint32_t procfs_own_mntns(void)
 {
 	struct stat st;

@@ -15,6 +15,12 @@ bool procfs_alive(const struct st_task *task);
 /* A variable of the environment that the task was started with. 0, -ENOENT, -ESRCH (gone or another one) or -errno. */
 int procfs_environment(const struct st_task *task, const char *name, char *out, size_t size);
 
+/* The root directory of the task as this process names it, when it is another than this one's. 0, -ENOENT (it is the same), -ESRCH or -errno. */
+int procfs_jail(const struct st_task *task, char *out, size_t size);
+
+/* The program that the task runs, as the task itself sees it. 0, -ESRCH or -errno. */
+int procfs_executable(const struct st_task *task, char *out, size_t size);
+
 /* Inode number of this process's own mount namespace. */
 uint32_t procfs_own_mntns(void);
 

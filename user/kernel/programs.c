@@ -25,6 +25,10 @@ static const struct {
 	{"/usr/local/apache*/bin/httpd", ST_ROLE_HTTPD},
 	{"/opt/*/httpd/bin/httpd", ST_ROLE_HTTPD},
 	{"/usr/local/sbin/httpd", ST_ROLE_HTTPD},
+	/* servers that start CGI programs */
+	{"/usr/sbin/fcgiwrap", ST_ROLE_HTTPD},
+	{"/usr/sbin/lighttpd", ST_ROLE_HTTPD},
+	{"/usr/local/lsws/bin/lscgid*", ST_ROLE_HTTPD},
 	{"/usr/bin/perl", ST_ROLE_SCRIPT},
 	{"/usr/bin/perl5*", ST_ROLE_SCRIPT},
 	{"/usr/local/bin/perl*", ST_ROLE_SCRIPT},
@@ -45,6 +49,7 @@ static const struct {
 };
 
 #define MAX_PREFERRED 8
+#define MAX_WATCHED   64 /* entries of map php_images */
 
 struct node {
 	struct program program;
@@ -60,6 +65,8 @@ struct programs {
 	const struct mta *preferred[MAX_PREFERRED];
 	size_t preferred_count;
 	bool untrusted;
+	enum { WATCH_NOT, WATCH_CALLS, WATCH_REFUSED } watch[MAX_WATCHED]; /* by engine that cannot be read */
+	bool told[MAX_WATCHED];
 };
 
 int programs_new(struct probe *probe, struct programs **out)
@@ -230,6 +237,31 @@ static int scan_others(struct programs *p, const char *root, pid_t pid)
 	return found;
 }
 
+static void set_image(struct programs *p, const struct php_engine *e)
+{
+	struct st_php_image image = e->image.st;
+
+	image.called = e->index < MAX_WATCHED && p->watch[e->index] == WATCH_CALLS;
+	probe_set_image(p->probe, e->index, &image);
+}
+
+/*
+ * An engine that cannot be read is at least heard: from `file`, which leads to it now. Only what is there when tracing starts: the
+ * privilege that it takes is given up then.
+ */
+static void watch_engine(struct programs *p, const struct php_engine *e, const char *file, pid_t pid)
+{
+	struct st_inode inode;
+
+	if (e->image.st.usable || e->index >= MAX_WATCHED || p->watch[e->index] || inode_of_path(file, pid, &inode) ||
+	    !inode_equal(&inode, &e->inode))
+		return;
+	p->watch[e->index] = probe_attach_engine(p->probe, file) ? WATCH_REFUSED : WATCH_CALLS;
+	if (p->watch[e->index] == WATCH_CALLS)
+		log_debug("%s: calls of php_execute_script() are watched", e->path);
+	set_image(p, e);
+}
+
 static int add_engines(struct programs *p)
 {
 	size_t n = php_finder_count(p->finder);
@@ -240,10 +272,13 @@ static int add_engines(struct programs *p)
 
 		if (programs_by_inode(p, &e->inode))
 			continue;
-		probe_set_image(p->probe, e->index, &e->image.st);
-		if (!e->image.st.usable)
+		set_image(p, e);
+		if (!e->image.st.usable && e->index < MAX_WATCHED && !p->told[e->index]) {
+			p->told[e->index] = true;
 			log_info("%s: its memory cannot be read (%s); its messages are attributed by other evidence",
 				 e->path, e->image.reason);
+		}
+		watch_engine(p, e, e->path, 0);
 		if (e->image.module)
 			continue;
 		found += add(p, &e->inode, e->path, NULL, ST_ROLE_PHP, 0, e->index) > 0;
@@ -257,8 +292,14 @@ static int on_process(const struct php_process *proc, void *arg)
 	struct st_base base = {.base = proc->base, .image = proc->engine->index};
 	char path[64];
 
-	if (!proc->engine->image.st.usable)
-		p->untrusted = true;
+	if (!proc->engine->image.st.usable) {
+		char file[PATH_MAX];
+
+		snprintf(file, sizeof(file), proc->engine->image.module ? "/proc/%d/root%s" : "/proc/%d/exe",
+			 (int)proc->pid, proc->engine->path);
+		watch_engine(p, proc->engine, file, proc->pid);
+		p->untrusted |= proc->engine->index >= MAX_WATCHED || p->watch[proc->engine->index] != WATCH_CALLS;
+	}
 	if (!proc->engine->image.module)
 		return 0;
 	snprintf(path, sizeof(path), "/proc/%d/exe", (int)proc->pid);
@@ -309,8 +350,11 @@ static void add_by_name(struct programs *p, pid_t pid, const struct st_inode *ex
 
 	snprintf(link, sizeof(link), "/proc/%d/exe", (int)pid);
 	n = readlink(link, path, sizeof(path) - 1);
-	if (n <= 0)
+	if (n <= 0) {
+		/* gone before it could be looked at: ask again */
+		probe_unset_program(p->probe, exe);
 		return;
+	}
 	path[n] = '\0';
 	base = strrchr(path, '/') ? strrchr(path, '/') + 1 : path;
 	for (int want = 1; want >= 0; want--)

@@ -47,7 +47,7 @@ size_t programs_engine_count(const struct programs *p);
 /* The PHP engine that a process runs, and where it is loaded. 0 or -errno. */
 int programs_process(struct programs *p, pid_t pid, struct php_process *out);
 
-/* Is there an engine that runs but whose memory cannot be trusted? Then file opens are worth their cost. */
+/* Is there an engine that runs, whose memory cannot be trusted and whose calls cannot be watched? Then file opens are worth their cost. */
 bool programs_untrusted_engine(const struct programs *p);
 
 #endif

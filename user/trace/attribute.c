@@ -66,17 +66,20 @@ static void set_url(struct mail_event *e, struct attribution_room *room, const c
 		e->url_path = room->url_path;
 }
 
-static void set_vhost(const struct attribute_ops *ops, const struct origin *o, struct attribution_room *room,
-		      struct mail_event *e)
+/* `script`: as the worker sees it. */
+static void set_vhost(const struct attribute_ops *ops, const struct origin *o, const char *script,
+		      struct attribution_room *room, struct mail_event *e)
 {
 	struct vhost_query q = {
 		.docroot = e->docroot,
-		.script = e->script,
+		.script = script,
 		.host_header = e->host_header,
 		.server_name_from_memory = o->server_name,
 		.mntns = o->mntns,
 	};
 
+	if (ops->jail && ops->jail(ops->arg, &o->worker, room->jail, sizeof(room->jail)))
+		q.chroot = room->jail;
 	if (ops->vhost(ops->arg, &q, &room->vhost))
 		return;
 	e->vhost = room->vhost.name;
@@ -85,27 +88,133 @@ static void set_vhost(const struct attribute_ops *ops, const struct origin *o, s
 		weaken(e, ATTRIBUTION_INFERRED, room->vhost.reason);
 }
 
+/* The start of the CGI program that a plain CGI's engine is, or was forked from; NULL: it was not seen. */
+static const struct origin *cgi_start(const struct attribute_ops *ops, const struct origin *o)
+{
+	for (int depth = 0; o && !origin_is_cgi(o) && depth < 8; depth++) {
+		if (o->sapi != ST_SAPI_CGI || (o->flags & ST_O_FCGI) || !o->parent)
+			return NULL;
+		o = ops->origin(ops->arg, o->parent);
+	}
+	return o && origin_is_cgi(o) ? o : NULL;
+}
+
 static void set_request(const struct attribute_ops *ops, const struct origin *o,
 			struct attribution_room *room, struct mail_event *e)
 {
-	if (o->sapi == ST_SAPI_CLI)
-		return;
-	e->docroot = o->docroot;
-	e->client_ip = o->client;
-	e->host_header = o->host;
-	e->method = o->method;
-	set_url(e, room, o->uri);
-	if (o->environment)
+	const struct origin *start = cgi_start(ops, o);
+	const struct cgi_request *q = start ? start->request : NULL;
+	const char *script = e->script;
+
+	e->docroot = q ? q->docroot : o->docroot;
+	e->client_ip = q ? q->client : o->client;
+	e->host_header = q ? q->host : o->host;
+	e->method = q ? q->method : o->method;
+	set_url(e, room, q ? q->uri : o->uri);
+	if (q || o->environment)
 		e->evidence |= HAS(EVIDENCE_ENVIRONMENT);
-	set_vhost(ops, o, room, e);
+	if (o->unreadable && !script)
+		script = o->cwd; /* engines change to the script's directory */
+	set_vhost(ops, o, script, room, e);
+}
+
+/* php-cgi serves requests, unless somebody runs it from a command line. */
+static bool serves_request(const struct attribute_ops *ops, const struct origin *o)
+{
+	if (o->why == ST_BY_CGI)
+		return origin_is_cgi(o);
+	if (o->sapi == ST_SAPI_CGI && !(o->flags & ST_O_FCGI) && !o->unreadable)
+		return o->method || cgi_start(ops, o);
+	return o->sapi != ST_SAPI_CLI;
 }
 
 /* A CLI script that a web request started is that request's doing. */
 static const struct origin *web_parent(const struct attribute_ops *ops, const struct origin *o)
 {
-	for (int depth = 0; o && o->sapi == ST_SAPI_CLI && depth < 8; depth++)
+	for (int depth = 0; o && !serves_request(ops, o) && depth < 8; depth++)
 		o = o->parent ? ops->origin(ops->arg, o->parent) : NULL;
-	return o && o->sapi != ST_SAPI_CLI ? o : NULL;
+	return o && serves_request(ops, o) ? o : NULL;
+}
+
+/* Paths of a worker in another root are said as the host sees them, as far as that is proved. */
+static void set_host_paths(const struct attribute_ops *ops, const struct origin *o, struct attribution_room *room,
+			   struct mail_event *e)
+{
+	static const char inside[] = "the path is as its worker saw it, in a root directory of its own";
+	bool away = ops->own_mntns && o->mntns && o->mntns != ops->own_mntns;
+	char path[1024];
+
+	if (!away && !(ops->jail && ops->jail(ops->arg, &o->worker, room->jail, sizeof(room->jail))))
+		return;
+	if (e->script && e->script[0] == '/') {
+		if (ops->host_path && !ops->host_path(ops->arg, &o->worker, e->script, path, sizeof(path)))
+			e->script = copy(room->script, sizeof(room->script), path);
+		else
+			weaken(e, ATTRIBUTION_INFERRED, inside);
+	}
+	if (e->culprit_file && e->culprit_file[0] == '/') {
+		if (ops->host_path && !ops->host_path(ops->arg, &o->worker, e->culprit_file, path, sizeof(path)))
+			e->culprit_file = copy(room->culprit, sizeof(room->culprit), path);
+		else
+			weaken(e, ATTRIBUTION_INFERRED, inside);
+	}
+}
+
+/* A program of any language that a web server started for a request. */
+static void set_cgi(const struct attribute_ops *ops, const struct origin *o, struct attribution_room *room,
+		    struct mail_event *e)
+{
+	e->source = SOURCE_SCRIPT;
+	e->script = e->culprit_file = o->request->script;
+	if (!e->script)
+		weaken(e, ATTRIBUTION_INFERRED, o->request->cut ? "the CGI environment was not seen to its end"
+								: "the CGI environment names no script");
+	set_request(ops, o, room, e);
+	set_host_paths(ops, o, room, e);
+}
+
+/* An engine that cannot be read: what it was called to run, else what the server named. */
+static void set_unreadable(const struct attribute_ops *ops, const struct origin *o, struct attribution_room *room,
+			   struct mail_event *e)
+{
+	const struct origin *start = o->parent ? ops->origin(ops->arg, o->parent) : NULL;
+	const char *why = ops->php_reason ? ops->php_reason(ops->arg, o->image) : NULL;
+	const char *what = "only its directory is known";
+
+	e->evidence |= HAS(EVIDENCE_CWD);
+	if (origin_primary(o, &room->primary) == 0) {
+		e->script = room->primary.path;
+		e->evidence |= HAS(o->flags & ST_O_SCRIPT_OPEN ? EVIDENCE_FILE_OPENS : EVIDENCE_PHP_CALL);
+		what = o->flags & ST_O_SCRIPT_OPEN ? "the script is the last one that its worker opened"
+						   : "the script is the one it was called to execute";
+	} else if (start && origin_is_cgi(start) && (start->request->translated || start->request->script)) {
+		e->script = start->request->translated ? start->request->translated : start->request->script;
+		e->evidence |= HAS(EVIDENCE_ENVIRONMENT);
+		what = "the script is the one that the server named";
+	}
+	snprintf(room->reason, sizeof(room->reason), "the engine's memory cannot be read (%s): %s",
+		 why ? why : "it is not trusted", what);
+	weaken(e, ATTRIBUTION_INFERRED, room->reason);
+	e->culprit_file = e->script;
+}
+
+/* The primary script by the engine's memory. At the end of a plain CGI's request that is gone, but its server has named it. */
+static void set_primary(const struct attribute_ops *ops, const struct origin *o, struct attribution_room *room,
+			struct mail_event *e)
+{
+	const struct origin *start = cgi_start(ops, o);
+	int err = origin_primary(o, &room->primary);
+
+	if (err == 0)
+		e->script = room->primary.path;
+	if (start && start->request->translated && (err || !room->primary.exact)) {
+		e->script = start->request->translated;
+		e->evidence |= HAS(EVIDENCE_ENVIRONMENT);
+	} else if (err) {
+		weaken(e, ATTRIBUTION_INFERRED, "the engine's memory did not name the primary script");
+	} else if (!room->primary.exact) {
+		weaken(e, ATTRIBUTION_INFERRED, room->primary.reason);
+	}
 }
 
 static void set_origin(const struct attribute_ops *ops, const struct origin *o,
@@ -113,26 +222,31 @@ static void set_origin(const struct attribute_ops *ops, const struct origin *o,
 {
 	const struct origin *web = web_parent(ops, o);
 
+	if (o->why == ST_BY_CGI) {
+		set_cgi(ops, o, room, e);
+		return;
+	}
 	e->source = web ? SOURCE_SCRIPT : SOURCE_CLI;
-	e->evidence |= HAS(EVIDENCE_PHP_MEMORY);
 	e->php_version = ops->php_version(ops->arg, o->image);
 	e->php_sapi = sapi_name(o->sapi);
 	memcpy(room->frames, o->frames, sizeof(room->frames));
 	e->frames = room->frames;
 	e->frame_count = o->frame_count;
 	e->stack_cut = o->stack_cut;
-	if (origin_primary(o, &room->primary) == 0) {
-		e->script = room->primary.path;
-		if (!room->primary.exact)
-			weaken(e, ATTRIBUTION_INFERRED, room->primary.reason);
+	if (o->unreadable) {
+		set_unreadable(ops, o, room, e);
 	} else {
-		weaken(e, ATTRIBUTION_INFERRED, "the engine's memory did not name the primary script");
+		e->evidence |= HAS(EVIDENCE_PHP_MEMORY);
+		set_primary(ops, o, room, e);
+		set_culprit(e, o->frames, o->frame_count);
+		if (!o->frame_count)
+			weaken(e, ATTRIBUTION_INFERRED, "the engine's stack could not be read");
+		if (o->guessed_line)
+			weaken(e, ATTRIBUTION_INFERRED, "the line is the one where its process was forked");
 	}
-	set_culprit(e, o->frames, o->frame_count);
-	if (!o->frame_count)
-		weaken(e, ATTRIBUTION_INFERRED, "the engine's stack could not be read");
 	if (web)
 		set_request(ops, web, room, e);
+	set_host_paths(ops, o, room, e);
 }
 
 /* A wrapper that stands in for sendmail sends on behalf of another. */
@@ -252,12 +366,15 @@ static void set_process(const struct attribute_ops *ops, const struct injection 
 	} else if (i->ancestors) {
 		e->parent_pid = i->ancestor[0].task.tgid;
 		path = ops->program_at(ops->arg, &i->ancestor[0].exe, &role);
-		if (!path && i->ancestor[0].comm[0])
+		if (!path && ops->executable &&
+		    ops->executable(ops->arg, &i->ancestor[0].task, room->parent, sizeof(room->parent)))
+			path = room->parent;
+		else if (!path && i->ancestor[0].comm[0])
 			path = i->ancestor[0].comm;
 	} else {
 		path = NULL;
 	}
-	e->parent_executable = copy(room->parent, sizeof(room->parent), path);
+	e->parent_executable = path == room->parent ? path : copy(room->parent, sizeof(room->parent), path);
 	e->container = ops->container(ops->arg, i);
 	set_terminal(i, room, e);
 }
@@ -279,12 +396,17 @@ static void blank(struct mail_event *e, enum action action)
 static void set_injection(const struct attribute_ops *ops, const struct injection *i,
 			  struct attribution_room *room, struct mail_event *e)
 {
+	const struct origin *o = i->origin;
+
 	e->attribution = ATTRIBUTION_EXACT;
 	e->evidence |= HAS(EVIDENCE_EXEC);
 	set_process(ops, i, room, e);
-	if (i->origin) {
+	/* a helper that a web server started serves no request */
+	while (o && o->why == ST_BY_CGI && !origin_is_cgi(o))
+		o = o->parent ? ops->origin(ops->arg, o->parent) : NULL;
+	if (o) {
 		e->evidence |= HAS(EVIDENCE_FORK_TREE);
-		set_origin(ops, i->origin, room, e);
+		set_origin(ops, o, room, e);
 	} else if (i->origin_lost) {
 		e->source = SOURCE_UNKNOWN;
 		weaken(e, ATTRIBUTION_NONE, "the record of its PHP worker was lost");

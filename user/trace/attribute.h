@@ -14,6 +14,8 @@ struct attribute_ops {
 	const char *(*user)(void *arg, uint32_t uid);
 	/* "8.2.36" of a PHP image, NULL. */
 	const char *(*php_version)(void *arg, uint32_t image);
+	/* Why the memory of a PHP image cannot be read, in words; NULL. May be NULL itself. */
+	const char *(*php_reason)(void *arg, uint32_t image);
 	/* Path and role of a program that is registered under this inode; NULL if it is not. */
 	const char *(*program_at)(void *arg, const struct st_inode *exe, uint32_t *role);
 	/* Path of a program by number. */
@@ -23,6 +25,20 @@ struct attribute_ops {
 	const struct origin *(*origin)(void *arg, uint64_t id);
 	/* Id of the container that an injection ran in; NULL: the host. */
 	const char *(*container)(void *arg, const struct injection *i);
+	/* The program that a process runs which is still there; false otherwise. May be NULL. */
+	bool (*executable)(void *arg, const struct st_task *task, char *out, size_t size);
+	/*
+	 * The root directory of a process that is still there, "/srv/jail", when it is another than this one's; false otherwise.
+	 * May be NULL.
+	 */
+	bool (*jail)(void *arg, const struct st_task *task, char *out, size_t size);
+	/*
+	 * A path of a process's, where its root is not this one's (chroot, mount namespace), as the host sees it, if that is proved to be the
+	 * same file: 0; -ESRCH the process is gone, -ENOENT no name of the host leads there. May be NULL.
+	 */
+	int (*host_path)(void *arg, const struct st_task *task, const char *path, char *out, size_t size);
+	/* The mount namespace of the tracer; 0: unknown. */
+	uint32_t own_mntns;
 	void *arg;
 };
 
@@ -30,7 +46,7 @@ struct attribute_ops {
 struct attribution_room {
 	struct primary primary;
 	struct vhost_answer vhost;
-	char script[1024], user[64], executable[512], parent[512], terminal[32], url_path[1024], docroot[1024], client[64], host[256], destination[64];
+	char script[1024], user[64], executable[512], parent[512], terminal[32], url_path[1024], docroot[1024], client[64], host[256], destination[64], jail[1024], culprit[1024], reason[256];
 	struct frame frames[EVENT_MAX_FRAMES];
 };
 

@@ -181,7 +181,7 @@ static struct task *task_add(struct correlate *c, const struct st_task *key, uin
 static int on_origin(struct correlate *c, const struct record *r)
 {
 	const struct st_origin *raw = (const struct st_origin *)r->h;
-	struct origin *o, *known = NULL;
+	struct origin *o, *known = NULL, *parent;
 	struct task *t;
 	int err = origin_new(r, &o);
 
@@ -192,8 +192,10 @@ static int on_origin(struct correlate *c, const struct record *r)
 		origin_free(o);
 		return -EEXIST;
 	}
-	if (!origin_get(c, o->parent))
+	parent = origin_get(c, o->parent);
+	if (!parent)
 		o->parent = 0;
+	origin_inherit(o, parent);
 	HASH_ADD(hh, c->origins, id, sizeof(o->id), o);
 	c->origin_count++;
 	if (origin_wants_environment(o))
@@ -201,7 +203,7 @@ static int on_origin(struct correlate *c, const struct record *r)
 	o->refs = 1;
 	if (raw->child.tgid) {
 		t = task_add(c, &raw->child, o->id, 0);
-	} else if (raw->why == ST_BY_EXEC) {
+	} else if (raw->why == ST_BY_EXEC || raw->why == ST_BY_CGI) {
 		t = task_add(c, &raw->h.task, o->id, 0);
 	} else {
 		/* held until the connection's end, see correlate_connect() */
@@ -211,6 +213,15 @@ static int on_origin(struct correlate *c, const struct record *r)
 	(void)t;
 	origin_put(c, o);
 	return 0;
+}
+
+static int on_env(struct correlate *c, const struct record *r)
+{
+	const struct st_env *e = (const struct st_env *)r->h;
+	struct origin *o = NULL;
+
+	HASH_FIND(hh, c->origins, &e->origin, sizeof(e->origin), o);
+	return o ? origin_environment(o, r) : 0;
 }
 
 static int on_fork(struct correlate *c, const struct record *r)
@@ -365,6 +376,9 @@ int correlate_record(struct correlate *c, const struct record *r)
 		break;
 	case ST_EXIT:
 		err = on_end(c, r);
+		break;
+	case ST_ENV:
+		err = on_env(c, r);
 		break;
 	case ST_QUEUE:
 		err = correlate_queue(c, r);

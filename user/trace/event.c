@@ -44,6 +44,7 @@ static const char *const evidences[EVIDENCE_COUNT] = {
 	[EVIDENCE_ENVIRONMENT] = "environment",
 	[EVIDENCE_QUEUE_FILE] = "queue-file",
 	[EVIDENCE_MAIL_LOG] = "mail-log",
+	[EVIDENCE_PHP_CALL] = "php-call",
 };
 
 static const char *const bys[BY_COUNT] = {

@@ -54,6 +54,7 @@ enum evidence {
 	EVIDENCE_ENVIRONMENT, /* a process environment */
 	EVIDENCE_QUEUE_FILE,  /* what the queue file says: Received line, uid record */
 	EVIDENCE_MAIL_LOG,    /* the MTA's log */
+	EVIDENCE_PHP_CALL,    /* what php_execute_script() was called with */
 	EVIDENCE_COUNT
 };
 

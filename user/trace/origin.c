@@ -80,7 +80,7 @@ static void keep_frames(struct origin *o, struct room *room, const struct record
 			if (file.cut)
 				o->stack_cut = true;
 		}
-		if (!out->file && !out->function)
+		if (!out->file && !out->function && f->type == ST_FRAME_INTERNAL)
 			continue;
 		o->frame_count++;
 	}
@@ -102,6 +102,7 @@ int origin_new(const struct record *r, struct origin **out)
 	o->id = raw->id;
 	o->parent = raw->parent;
 	o->worker = raw->h.task;
+	o->child = raw->child;
 	o->exe = raw->exe;
 	o->uid = raw->uid;
 	o->euid = raw->euid;
@@ -112,6 +113,7 @@ int origin_new(const struct record *r, struct origin **out)
 	o->why = raw->why;
 	o->sapi = raw->sapi;
 	o->stack_cut = raw->flags & ST_O_STACK_CUT;
+	o->unreadable = raw->flags & ST_O_UNREADABLE;
 	o->script = keep_text(&room, r, raw->script);
 	o->script_cut = record_text(r, raw->script).cut;
 	o->included = keep_text(&room, r, raw->included);
@@ -134,7 +136,79 @@ int origin_new(const struct record *r, struct origin **out)
 void origin_free(struct origin *o)
 {
 	free(o->environment);
+	free(o->request);
+	free(o->env);
 	free(o);
+}
+
+bool origin_is_cgi(const struct origin *o)
+{
+	return o->why == ST_BY_CGI && o->request && o->request->cgi;
+}
+
+/* Copies the value of NAME, the first of its name, to *at. */
+static const char *keep_variable(const struct origin *o, const char *name, char **at)
+{
+	size_t n = strlen(name);
+
+	for (size_t i = 0; i < o->env_len; i += strlen(o->env + i) + 1) {
+		const char *p = o->env + i, *value = *at;
+
+		if (strncmp(p, name, n) || p[n] != '=')
+			continue;
+		if (!p[n + 1])
+			return NULL;
+		*at = stpcpy(*at, p + n + 1) + 1;
+		return value;
+	}
+	return NULL;
+}
+
+/* o->env ends with NUL. */
+static int read_request(struct origin *o, bool cut)
+{
+	struct cgi_request *q = calloc(1, sizeof(*q) + o->env_len + 1);
+	char *at;
+
+	if (!q)
+		return -ENOMEM;
+	at = q->text;
+	q->cut = cut;
+	q->cgi = keep_variable(o, "GATEWAY_INTERFACE", &at);
+	q->script = keep_variable(o, "SCRIPT_FILENAME", &at);
+	/* mod_actions redirects to the handler: REDIRECT_HANDLER; else PATH_TRANSLATED is only the path behind a script's name */
+	if (keep_variable(o, "REDIRECT_HANDLER", &at))
+		q->translated = keep_variable(o, "PATH_TRANSLATED", &at);
+	q->docroot = keep_variable(o, "DOCUMENT_ROOT", &at);
+	q->client = keep_variable(o, "REMOTE_ADDR", &at);
+	q->host = keep_variable(o, "HTTP_HOST", &at);
+	q->uri = keep_variable(o, "REQUEST_URI", &at);
+	q->method = keep_variable(o, "REQUEST_METHOD", &at);
+	o->request = q;
+	free(o->env);
+	o->env = NULL;
+	return 0;
+}
+
+int origin_environment(struct origin *o, const struct record *r)
+{
+	const struct st_env *e = (const struct st_env *)r->h;
+	struct text t = record_text(r, e->env);
+	bool last = e->at + t.len >= e->total || e->at / ST_ENV_PIECE == ST_ENV_PIECES - 1;
+	char *grown;
+
+	if (r->h->type != ST_ENV || o->request)
+		return -EPROTO;
+	if (e->at != o->env_len || !t.len || t.len > ST_ENV_PIECE)
+		return o->env ? read_request(o, true) ?: -EPROTO : -EPROTO;
+	grown = realloc(o->env, o->env_len + t.len + 1);
+	if (!grown)
+		return -ENOMEM;
+	o->env = grown;
+	memcpy(grown + o->env_len, t.s, t.len);
+	o->env_len += (uint32_t)t.len;
+	grown[o->env_len] = '\0';
+	return last ? read_request(o, o->env_len < e->total) : 0;
 }
 
 bool origin_wants_environment(const struct origin *o)
@@ -185,6 +259,73 @@ static int set(struct primary *out, const char *path, bool exact, const char *re
 	return 0;
 }
 
+/* Frames that nothing is known of. */
+static void drop_empty_frames(struct origin *o)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < o->frame_count; i++)
+		if (o->frames[i].file || o->frames[i].function)
+			o->frames[n++] = o->frames[i];
+	o->frame_count = n;
+}
+
+static bool same_function(const struct frame *a, const struct frame *b)
+{
+	return a->function && b->function ? !strcmp(a->function, b->function) : true;
+}
+
+static void inherit(struct origin *o, const struct origin *from)
+{
+	static const size_t fields[] = {
+		offsetof(struct origin, script),   offsetof(struct origin, included), offsetof(struct origin, uri),
+		offsetof(struct origin, method),   offsetof(struct origin, host),     offsetof(struct origin, server_name),
+		offsetof(struct origin, docroot),  offsetof(struct origin, client),   offsetof(struct origin, filename),
+	};
+	bool script = o->script != NULL;
+
+	if (memcmp(&from->child, &o->worker, sizeof(o->worker)) || memcmp(&from->exe, &o->exe, sizeof(o->exe)) ||
+	    from->unreadable || o->unreadable)
+		return;
+	if (o->sapi == ST_SAPI_NONE)
+		o->sapi = from->sapi;
+	for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++) {
+		const char **to = (const char **)((char *)o + fields[i]);
+
+		if (!*to)
+			*to = *(const char *const *)((const char *)from + fields[i]);
+	}
+	if (!script)
+		o->flags |= from->flags & (ST_O_SCRIPT_SG | ST_O_SCRIPT_ENV);
+	o->flags |= from->flags & ST_O_FCGI;
+	if (o->stack_cut || from->stack_cut)
+		return;
+	for (size_t k = 1; k <= o->frame_count && k <= from->frame_count; k++) {
+		struct frame *to = &o->frames[o->frame_count - k];
+		const struct frame *known = &from->frames[from->frame_count - k];
+
+		if (!same_function(to, known))
+			break;
+		if (!to->function)
+			to->function = known->function;
+		if (to->file || !known->file)
+			continue;
+		to->file = known->file;
+		if (!to->line || known->eval) {
+			to->line = known->line;
+			to->eval = known->eval;
+			o->guessed_line = true;
+		}
+	}
+}
+
+void origin_inherit(struct origin *o, const struct origin *from)
+{
+	if (from)
+		inherit(o, from);
+	drop_empty_frames(o);
+}
+
 /* The file of the outermost frame that has one: {main} unless the stack was cut. */
 static const char *outermost_file(const struct origin *o)
 {
@@ -208,8 +349,9 @@ static int cli_primary(const struct origin *o, struct primary *out)
 	if (o->script && o->cwd && strlen(o->script) + strlen(o->cwd) + 2 < sizeof(out->path)) {
 		char path[1024];
 
+		/* php -r says "Standard input code", too; its {main} knows better */
 		if (!strcmp(o->script, "-") || !strcmp(o->script, "Standard input code"))
-			return set(out, o->script, true, NULL);
+			return set(out, !o->stack_cut && outermost_file(o) ? outermost_file(o) : o->script, true, NULL);
 		stpcpy(stpcpy(stpcpy(path, o->cwd), o->cwd[1] ? "/" : ""), o->script);
 		return set(out, path, false, "the worker may have changed its directory");
 	}
@@ -218,8 +360,28 @@ static int cli_primary(const struct origin *o, struct primary *out)
 	return set(out, o->script, false, relative);
 }
 
+/* An engine that cannot be read: its calls name the script as the server or the command line gave it. */
+static int unreadable_primary(const struct origin *o, struct primary *out)
+{
+	static const char called[] = "the engine's memory cannot be read: the script is the one that it was called to execute";
+	static const char opened[] = "the engine's memory cannot be read: the script is the last one that its worker opened";
+	const char *reason = o->flags & ST_O_SCRIPT_OPEN ? opened : called;
+	char path[1024];
+
+	if (!o->script || o->script_cut)
+		return -ENOENT;
+	if (o->script[0] == '/' || !strcmp(o->script, "Standard input code") || !o->cwd)
+		return set(out, origin_strip_proxy(o->script), false, reason);
+	if (strlen(o->script) + strlen(o->cwd) + 2 > sizeof(path))
+		return -ENOENT;
+	stpcpy(stpcpy(stpcpy(path, o->cwd), o->cwd[1] ? "/" : ""), o->script);
+	return set(out, path, false, reason);
+}
+
 int origin_primary(const struct origin *o, struct primary *out)
 {
+	if (o->unreadable)
+		return unreadable_primary(o, out);
 	if (o->sapi == ST_SAPI_CLI)
 		return cli_primary(o, out);
 	if (o->script && !o->script_cut) {

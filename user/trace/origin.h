@@ -11,20 +11,36 @@
 #include "kernel/decode.h"
 #include "trace/event.h"
 
+/* What a web server told a CGI program in its environment. Strings are NULL where it said nothing; they live in text[]. */
+struct cgi_request {
+	bool cgi; /* GATEWAY_INTERFACE was set: it is a request, not a helper of the server */
+	bool cut; /* the environment was not seen to its end */
+	const char *script;	/* SCRIPT_FILENAME: the program, or the one that handles it (Action) */
+	const char *translated; /* PATH_TRANSLATED where an Action handles it: the file that was asked for */
+	const char *docroot, *client, *host, *uri, *method;
+	char text[];
+};
+
 struct origin {
 	uint64_t id, parent;
 	uint32_t refs;
-	struct st_task worker;
+	struct st_task worker, child; /* child: ST_BY_FORK */
 	struct st_inode exe;
 	uint32_t uid, euid, gid, mntns, image;
 	uint32_t flags; /* enum st_origin_flags */
 	uint8_t why, sapi;
 	bool stack_cut, script_cut, included_cut, filename_cut;
+	bool guessed_line; /* lines of the frames are those of an earlier fork of the same worker */
+	bool unreadable; /* the engine's memory is not trusted: script, if any, is from its calls or opens */
 	/* NULL where unknown; all live in text[] */
 	const char *script, *included, *uri, *method, *host, *server_name, *docroot, *client, *filename, *cwd;
 	struct frame frames[EVENT_MAX_FRAMES]; /* innermost first, eval unwrapped */
 	size_t frame_count;
 	char *environment; /* what user space read of a plain CGI's; malloc'd, NULL: nothing */
+	/* ST_BY_CGI: filled by origin_environment() */
+	struct cgi_request *request;
+	char *env; /* pieces that have come so far */
+	uint32_t env_len;
 	UT_hash_handle hh;
 	char text[];
 };
@@ -34,6 +50,15 @@ int origin_new(const struct record *r, struct origin **out);
 
 void origin_free(struct origin *o);
 
+/*
+ * Takes an ST_ENV record; the pieces come in order, and the last one fills o->request. 0, -EPROTO when one is missing (the request is then
+ * what came before it, marked cut) or -ENOMEM.
+ */
+int origin_environment(struct origin *o, const struct record *r);
+
+/* Is it the start of a program that serves a CGI request? */
+bool origin_is_cgi(const struct origin *o);
+
 /* A plain CGI: its request is in the environment of its process, and nowhere else. */
 bool origin_wants_environment(const struct origin *o);
 
@@ -42,6 +67,13 @@ bool origin_wants_environment(const struct origin *o);
  * (now the origin's). What the engine's memory said stays.
  */
 void origin_take_environment(struct origin *o, char *block, size_t len);
+
+/*
+ * A worker that forked itself (pcntl_fork) and did not execute another program: what could not be read of the copy stands in the origin of that
+ * fork, `from`, which must outlive it (NULL: there is none). Frames are matched from the outermost; lines that only `from` has are told by
+ * o->guessed_line. Frames that nothing is known of are dropped.
+ */
+void origin_inherit(struct origin *o, const struct origin *from);
 
 /* The primary script of an origin, and how far it can be trusted. */
 struct primary {
