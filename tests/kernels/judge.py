@@ -1,6 +1,9 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0-only
-"""Judges the recording of tests/kernels/guest: prints "24/24", or how many were right and what was not."""
+"""Judges the recording of tests/kernels/guest: prints "[HOOKS] 24/24", or how many were right and what was not.
+
+From 7.0 on the kernel may skip hooks (see AGAIN in bpf/maps.bpf.h), and here, emulated and slow, it does. That is
+counted, and a message that is wrong or unseen is forgiven if the count explains it; the row says how many."""
 import json
 import sys
 
@@ -41,12 +44,19 @@ for mail in mails:
 ends = [r for r in records if get(r, "event.action") == "trace-ended"]
 if not ends:
     wrong.append("no trace-ended")
+    print("0/24", "; ".join(wrong))
+    sys.exit()
+print(f"[{', '.join(get(ends[0], 'spamtrace.hooks') or [])}] ", end="")
+lost = dict(get(ends[0], "spamtrace.lost") or {})
+skipped = lost.pop("program-skipped", 0)
+if lost:
+    wrong.append(f"lost {lost}")
+for queue in get(ends[0], "spamtrace.queues") or [{"unexplained": "no queue"}]:
+    if (queue.get("unexplained") or queue.get("queued") != len(mails)) and not 24 - len(seen) < skipped:
+        wrong.append(f"queue {queue}")
+if skipped and 24 - len(seen) <= skipped and not lost:
+    print(f"{len(seen)}/24 ({skipped} skips told)", end=" ")
+    wrong = [w for w in wrong if w.startswith("queue")]
 else:
-    if get(ends[0], "spamtrace.lost"):
-        wrong.append(f"lost {get(ends[0], 'spamtrace.lost')}")
-    for queue in get(ends[0], "spamtrace.queues") or [{"unexplained": "no queue"}]:
-        if queue.get("unexplained") or queue.get("queued") != len(mails):
-            wrong.append(f"queue {queue}")
-    hooks = get(ends[0], "spamtrace.hooks") or []
-    print(f"[{', '.join(hooks)}] ", end="")
-print(f"{len(seen)}/24", "; ".join(wrong[:4]))
+    print(f"{len(seen)}/24", end=" ")
+print("; ".join(wrong[:4]) or "ok")
