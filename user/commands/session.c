@@ -164,7 +164,7 @@ static void on_queued(void *arg, const struct queued *q)
 	session_callbacks(s, NULL, &ops);
 	attribute_queued(&ops, q, &room, &e);
 	e.wall_ns = wall(s, q->time);
-	session_facts(s, q->injection, NULL, &e);
+	session_facts(s, q->session ? NULL : q->injection, q->session, &e);
 	balance_queued(balance_of(s, q->queue), e.source);
 	session_send_mail(s, &e);
 }
