@@ -102,6 +102,9 @@ static const struct story qmail[] = {
 		 "202") "fork 202 203\nexec 203 qmail-queue\nlink 203 mess/1/55 pid/1.1\nexit 203 "
 			"0 9\nexit 202 111\ncount\n",
 	 "attempted /a.php code 111 signal 0\ncount 0 1\n"},
+	{"a submission that becomes a query in place",
+	 "php 100 202 /a.php\nexec 202 qmail-inject\nexec 202 qmail-qread\nexit 202 111\nidle\n",
+	 ""},
 	{"-bp is no attempt",
 	 "php 100 202 /a.php\nexec 202 sendmail -bp\nexec 202 qmail-qread\nexit 202 111\nidle\n",
 	 ""},
@@ -332,6 +335,11 @@ static const struct story postfix[] = {
 		  "php 100 202 /a.php\n" PF_DROP("202", "203", X2) PF_END("202", "203") PF_CLEANUP(
 			  Y1) PF_PICKED(X1) PF_CLEANUP(Y2) PF_PICKED(X2) "tick 6\nidle\n",
 	 "queued " Y1 " unseen\nqueued " Y2 " first " X2 " /a.php\n"},
+	{"a message that is older than the maildrop file is not its",
+	 PF_START "file " Y1 " local uid 33\n" PF_CLEANUP(Y1) "php 100 202 /a.php\n" PF_DROP(
+		 "202", "203", X1) PF_END("202", "203") PF_PICKED(X1) "tick 6\nidle\n",
+	 "attempted /a.php code 0 signal 0 (it reached maildrop, but no message came of it)\n"
+	 "queued " Y1 " unseen (its passage through maildrop was not seen)\n"},
 	{"another uid's file is not this injection's",
 	 PF_START "php 100 202 /a.php\n" PF_DROP("202", "203", X1)
 		 PF_END("202", "203") "file " Y1 " local uid 44\n" PF_CLEANUP(Y1)
@@ -392,7 +400,7 @@ static const struct story postfix[] = {
 			  PF_CLEANUP(Y2),
 	 "connected /a.php state 2\nconnected /a.php state 1\nqueued " Y1
 	 " session /a.php\nqueued " Y2 " session /a.php (it came over a persistent connection, "
-				       "which a later request may have used)\n"},
+	 "which a later request may have used)\n"},
 	{"the origin's record was lost: nobody's",
 	 PF_START "!connect 100 40000 2 /a.php\nconnect 100 40000 1\nfile " Y1
 		  " network port 40000\n" PF_CLEANUP(Y1) "connect 100 40000 7\ntick 31\nidle\n",
