@@ -2,10 +2,12 @@
 """Time in the kernel side, from the kernel's own statistics of BPF programs: each window holds one fork, so that a window's run
 time is one run's, and a median means something."""
 import http.client
+import json
 import os
 import subprocess
 import time
 
+import load
 import measure
 import throughput
 import tools
@@ -97,6 +99,7 @@ def run(servers, count):
         with measure.Statistics():
             fork = next(p for p in tool.programs() if p.name == "on_fork")
             result["insns"] = {p.name: p.insns for p in tool.programs()}
+            result["hooks"] = load.get(json.loads(tool.lines()[0]), "spamtrace.hooks")
             for sapi, port in (("mod_php", 8081), ("FPM", 8091)):
                 for what, path in (("script", "/fork.php"), (f"{DEPTH} files deep", "/deep.php")):
                     page = Page(port, path)
@@ -112,6 +115,7 @@ def run(servers, count):
 
 
 def print_result(r):
+    print("hooks: " + ", ".join(r["hooks"] or ["unknown"]))
     for what, q in r["origins"].items():
         print(f"origin, {what}: median {q['median'] / 1000:.1f} us, p95 {q['p95'] / 1000:.1f}, mean {q['mean'] / 1000:.1f}, "
               f"least {q['min'] / 1000:.1f} ({q['n']} single forks, {q['disturbed']} windows left out)")

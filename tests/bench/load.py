@@ -183,6 +183,29 @@ def storm(group, total, rate, *options):
             "late_ms": measure.quantiles([s * 1e3 for s in tracer.late]), "late_max_ms": max(tracer.late) * 1e3}
 
 
+def table_storm(group, total, rate):
+    """The same with rows for a person; what was lost is in the exit status."""
+    stop = multiprocessing.Event()
+    clean = multiprocessing.Process(target=qmail_clean, args=(1.0, stop))
+    clean.start()
+    with open("/run/bench/table", "wb") as out:
+        tracer = subprocess.Popen(["spamtrace", "trace", "-o", "table", "--strict"], stdin=subprocess.DEVNULL, stdout=out,
+                                  stderr=subprocess.PIPE, preexec_fn=group.enter)
+    while b"spamtrace: tracing" not in tracer.stderr.readline():
+        if tracer.poll() is not None:
+            raise RuntimeError("spamtrace does not trace")
+    before = usage(group)
+    sent, seconds = send(total, rate)
+    after = usage(group)
+    time.sleep(2)
+    tracer.send_signal(signal.SIGINT)
+    status = tracer.wait(60)
+    stop.set()
+    clean.join()
+    return {"rate": sent / seconds, "sent": sent, "status": status, "user": (after[0] - before[0]) / seconds,
+            "system": (after[1] - before[1]) / seconds, "user_us": (after[0] - before[0]) / sent * 1e6}
+
+
 def usage(group):
     """(user, system) seconds."""
     with open(f"{group.dir}/cpu.stat", encoding="ascii") as f:
@@ -239,6 +262,7 @@ def run(total, repeats, messages_in_queue):
     result = {"start": start_times(group, repeats), "idle": idle_cost(group, 5), "replay": replay(10 * total)}
     result["slow"] = storm(group, 20 * 5, 20)
     result["storm"] = storm(group, total, 1000)
+    result["table"] = table_storm(group, total // 4, 1000)
     fill(messages_in_queue)
     result["in_queue"] = messages_in_queue
     result["idle_full"] = idle_cost(group, 5)
@@ -254,6 +278,9 @@ def print_result(r):
     for what, key in (("an empty queue", "idle"), (f"{r['in_queue']} messages in the queue", "idle_full")):
         s = r[key]
         print(f"idle with {what}: {s['user'] * 100:.2f} % of a core in user space, {s['system'] * 100:.2f} % in the kernel, {s['rss']:.1f} MiB")
+    s = r["table"]
+    print(f"as a table: {s['sent']} messages at {s['rate']:.0f} a second: {s['user'] * 100:.2f} % of a core in user space, "
+          f"{s['system'] * 100:.2f} % in the kernel; exit status under --strict {s['status']} (0: nothing was lost)")
     s = r["replay"]
     print(f"replay of {s['messages']} messages of {s['scripts']} scripts: {s['exact']} exact, {s['rss']:.1f} MiB, {s['user_us']:.1f} us of CPU each")
     for key in ("slow", "storm"):

@@ -22,7 +22,7 @@ def origins(r):
             for what, q in r["origins"].items()]
     q = r["plain"]
     rows.append(["fork of a process that is not PHP", f"{q['median']:.0f} ns", f"{q['p95']:.0f} ns", q["n"]])
-    return table(["in the kernel", "median", "95 of 100 below", "single forks measured"], rows)
+    return f"Hooks: {', '.join(r['hooks'] or ['unknown'])}.\n\n" + table(["in the kernel", "median", "95 of 100 below", "single forks measured"], rows)
 
 
 def ratios(r, figure):
@@ -52,9 +52,11 @@ def load(r):
     rows = [
         ["messages, and how many a second", f"{s['sent']:,}, {s['rate']:.0f}"],
         ["right, wrong, lost", f"{s['right']:,}, {s['wrong']}, {s['lost']}"],
-        ["CPU of spamtrace, of one core", f"{s['user'] * 100:.1f} % in user space ({s['user_us']:.0f} µs a message), "
+        ["CPU of spamtrace with JSON lines, of one core", f"{s['user'] * 100:.1f} % in user space ({s['user_us']:.0f} µs a message), "
                                           f"{s['system'] * 100:.1f} % in the kernel"],
-        ["peak RSS", f"{s['rss']:.1f} MiB"],
+        ["the same with rows in place of JSON", f"{r['table']['user'] * 100:.1f} % in user space, {r['table']['system'] * 100:.1f} % in the kernel; "
+                                                f"exit status under --strict {r['table']['status']}"],
+        ["peak RSS", f"{s['rss']:.1f} MiB, of which 32 are the ring, mapped twice"],
         ["replay (synthetic: the user side alone)", f"{r['replay']['messages']:,} messages of {r['replay']['scripts']:,} scripts: "
                                                     f"{r['replay']['rss']:.1f} MiB, {r['replay']['user_us']:.0f} µs of CPU each"],
         ["commit to line, under that load", f"median {s['late_ms']['median']:.0f} ms, p95 {s['late_ms']['p95']:.0f}, most {s['late_max_ms']:.0f}"],
