@@ -40,8 +40,7 @@ static bool wanted(const struct session *s, const struct mail_event *e)
 void session_send_mail(struct session *s, struct mail_event *e)
 {
 	e->sequence = ++s->sequence;
-	if (s->recording)
-		s->recording->mail(s->recording, e);
+	session_put_mail(s, e);
 	if (!wanted(s, e))
 		return;
 	tally_add(s->tally, e);
@@ -49,8 +48,7 @@ void session_send_mail(struct session *s, struct mail_event *e)
 		s->shown++;
 	/* removals are for the recording and the books; on a screen they would bury the rest */
 	if (e->action != ACTION_MAIL_REMOVED || s->options.output == OUTPUT_JSON)
-		if (s->screen->mail(s->screen, e) == -EPIPE)
-			s->reader_gone = true;
+		session_show_mail(s, e);
 	if (s->options.count && s->shown >= s->options.count)
 		s->stop = true;
 }
@@ -396,7 +394,7 @@ static size_t collect_losses(struct session *s, struct loss out[MAX_LOSSES])
 		out[n++] = (struct loss){"origin-missing", stats.origins_lost};
 	if (s->recording && s->recording->unwritten)
 		out[n++] = (struct loss){"recording-unwritten", s->recording->unwritten};
-	if (s->screen->unwritten)
+	if (s->screen->unwritten && !s->reader_gone) /* who goes away misses nothing */
 		out[n++] = (struct loss){"output-unwritten", s->screen->unwritten};
 	return n;
 }
@@ -454,15 +452,7 @@ void session_summary(struct session *s, enum action action)
 	balance_verdict(s->balances, s->queue_count, totals.messages, totals.by_attribution[ATTRIBUTION_EXACT],
 			verdict, sizeof(verdict));
 	e.verdict = action == ACTION_TRACE_ENDED ? verdict : NULL;
-	if (action == ACTION_TRACE_STARTED) {
-		if (s->recording)
-			s->recording->started(s->recording, &e);
-		s->screen->started(s->screen, &e);
-		return;
-	}
-	if (s->recording)
-		s->recording->ended(s->recording, &e);
-	s->screen->ended(s->screen, &e);
-	if (s->options.strict && e.loss_count)
+	session_put_summary(s, &e);
+	if (action == ACTION_TRACE_ENDED && s->options.strict && e.loss_count)
 		s->exit_status = 2;
 }

@@ -41,6 +41,7 @@ struct session {
 	uint32_t own_mntns;
 	char host[256], kernel[128];
 	bool stop, reader_gone;
+	bool recording_failing, screen_failing; /* and it was said */
 	int exit_status;
 
 	/* answers of callbacks, valid until the next one */
@@ -67,6 +68,13 @@ void session_facts(struct session *s, const struct injection *i, const struct or
 
 /* Events lost so far, over all reasons. */
 uint64_t session_lost(struct session *s);
+
+/* To the sinks; that one takes no more, or does again, is said once. */
+void session_put_mail(struct session *s, const struct mail_event *e); /* into the recording */
+void session_show_mail(struct session *s, const struct mail_event *e);
+void session_put_queue(struct session *s, const struct queue_event *e);
+void session_put_summary(struct session *s, const struct summary_event *e);
+void session_tick_sinks(struct session *s, uint64_t wall_ns);
 
 void session_send_mail(struct session *s, struct mail_event *e);
 /* Sets the kernel_ fields; they stay as they are, unknown, when the kernel's map cannot be read. */

@@ -134,8 +134,6 @@ void session_sample(struct session *s, bool emit)
 		if (!emit)
 			continue;
 		e.sequence = ++s->sequence;
-		if (s->recording)
-			s->recording->queue(s->recording, &e);
-		s->screen->queue(s->screen, &e);
+		session_put_queue(s, &e);
 	}
 }

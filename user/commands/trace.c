@@ -215,9 +215,7 @@ static void on_tick(struct session *s, int fd, uint64_t *next_sample, uint64_t *
 		s->stop = true;
 	if (s->options.output == OUTPUT_TABLE)
 		table_lost(s->screen, session_lost(s));
-	s->screen->tick(s->screen, wall);
-	if (s->recording)
-		s->recording->tick(s->recording, wall);
+	session_tick_sinks(s, wall);
 }
 
 static int loop(struct session *s, int signals)
