@@ -556,12 +556,14 @@ static void library_and_eval_frames(void **state)
 	static const struct {
 		const char *file, *culprit;
 		uint32_t line;
+		const char *function;
 	} cases[] = {
-		{"/srv/a/vendor/phpmailer/phpmailer/src/PHPMailer.php", "/srv/a/outer.php", 99},
-		{"/srv/a/wp-includes/pluggable.php", "/srv/a/outer.php", 99},
-		{"/srv/a/x.php(44) : eval()'d code", "/srv/a/x.php", 44},
-		{"/srv/a/x.php(44) : eval()'d code(1) : eval()'d code", "/srv/a/x.php", 44},
-		{"/srv/a/included.inc", "/srv/a/included.inc", 5},
+		{"/srv/a/vendor/phpmailer/phpmailer/src/PHPMailer.php", "/srv/a/outer.php", 99,
+		 "PHPMailer\\PHPMailer\\PHPMailer::send"},
+		{"/srv/a/wp-includes/pluggable.php", "/srv/a/outer.php", 99, "wp_mail"},
+		{"/srv/a/x.php(44) : eval()'d code", "/srv/a/x.php", 44, NULL},
+		{"/srv/a/x.php(44) : eval()'d code(1) : eval()'d code", "/srv/a/x.php", 44, NULL},
+		{"/srv/a/included.inc", "/srv/a/included.inc", 5, NULL},
 	};
 
 	(void)state;
@@ -571,6 +573,7 @@ static void library_and_eval_frames(void **state)
 		struct php p = fpm;
 
 		p.file = cases[i].file;
+		p.function = cases[i].function;
 		p.line = 5;
 		set_php(s, &p);
 		e = queued(s);

@@ -47,34 +47,74 @@ static void eval_names(void **state)
 static void libraries(void **state)
 {
 	static const struct {
-		const char *file;
+		const char *file, *function;
 		bool library;
 	} cases[] = {
-		{NULL, false},
-		{"", false},
-		{"/srv/a/contact.php", false},
-		{"/srv/a/wp-includes/pluggable.php", true},
-		{"/srv/a/wp-includes/PHPMailer/PHPMailer.php", true},
-		{"/srv/a/wp-includes/class-wp-hook.php", true},
-		{"/srv/a/wp-content/plugins/form/send.php", false},
-		{"/srv/a/vendor/phpmailer/phpmailer/src/PHPMailer.php", true},
-		{"/srv/a/vendor/symfony/mailer/Transport/SendmailTransport.php", true},
-		{"/srv/a/vendor/swiftmailer/swiftmailer/lib/x.php", true},
-		{"/usr/share/php/Mail/sendmail.php", true},
-		{"/usr/share/php/Net/SMTP.php", true},
-		{"/srv/a/vendor/laravel/framework/src/Illuminate/Mail/Mailer.php", true},
-		{"/srv/a/myphpmailer.php", false},
-		{"/srv/a/phpmailer.php.txt", false},
-		{"/srv/a/phpmailer", false}, /* no directory of that name above it */
+		{NULL, NULL, false},
+		{"", "", false},
+		{"/srv/a/contact.php", "send", false},
+		/* as the packages have them */
+		{"/srv/a/wp-includes/pluggable.php", "wp_mail", true},
+		{"/srv/a/wp-includes/PHPMailer/PHPMailer.php",
+		 "PHPMailer\\PHPMailer\\PHPMailer::send", true},
+		{"/srv/a/wp-includes/class-wp-hook.php", "WP_Hook::apply_filters", true},
+		{"/usr/share/php/libphp-phpmailer/src/PHPMailer.php",
+		 "PHPMailer\\PHPMailer\\PHPMailer::mailSend", true},
+		{"/usr/share/php/libphp-phpmailer/src/SMTP.php",
+		 "PHPMailer\\PHPMailer\\SMTP::connect", true},
+		{"/srv/a/vendor/phpmailer/phpmailer/src/PHPMailer.php",
+		 "PHPMailer\\PHPMailer\\PHPMailer::{closure}", true},
+		{"/srv/a/inc/class.phpmailer.php", "PHPMailer::Send", true},
+		{"/srv/a/vendor/symfony/mailer/Transport/SendmailTransport.php",
+		 "Symfony\\Component\\Mailer\\Transport\\SendmailTransport::doSend", true},
+		{"/usr/share/php/Symfony/Component/Mailer/Transport/Smtp/Stream/ProcessStream.php",
+		 "Symfony\\Component\\Mailer\\Transport\\Smtp\\Stream\\ProcessStream::initialize",
+		 true},
+		{"/usr/share/php/Swift/classes/Swift/Transport/StreamBuffer.php",
+		 "Swift_Transport_StreamBuffer::initialize", true},
+		{"/usr/share/php/Mail/sendmail.php", "Mail_sendmail::send", true},
+		{"/usr/share/php/Net/SMTP.php", "Net_SMTP::connect", true},
+		{"/srv/a/vendor/laravel/framework/src/Illuminate/Mail/Mailer.php",
+		 "Illuminate\\Mail\\Mailer::send", true},
+		{"/srv/a/Zend/Mail/Transport/Sendmail.php",
+		 "Zend_Mail_Transport_Sendmail::_sendMail", true},
+		{"/srv/a/vendor/laminas/laminas-mail/src/Transport/Sendmail.php",
+		 "Laminas\\Mail\\Transport\\Sendmail::send", true},
+		/* callers and lookalikes */
+		{"/srv/a/wp-content/plugins/form/send.php", "wp_mail", false},
+		{"/srv/a/wp-includes/pluggable.php", "wp_login", false},
+		{"/srv/a/wp-includes/pluggable.php", NULL, false},
+		{"/srv/a/myphpmailer.php", "PHPMailer::send", false},
+		{"/srv/a/phpmailer.php.txt", "PHPMailer::send", false},
+		{"/srv/a/phpmailer/x.php", "send", false},
+		{"/srv/a/phpmailer/PHPMailer.php", NULL, false},
+		{"/srv/a/phpmailer/x.php", "PHPMailer\\PHPMailer\\PHPMailer::send", false},
+		{"/srv/a/phpmailer/PHPMailer.php", "Evil::send", false},
+		{"/srv/a/PHPMailer.php", "PHPMailer\\PHPMailer\\::send", false},
+		{"/srv/a/symfony/mailer/evil.php", "Symfony\\Component\\Mailer\\Mailer::send",
+		 false},
+		/* a library among the uploads is nobody's library */
+		{"/srv/a/wp-content/uploads/phpmailer/src/PHPMailer.php",
+		 "PHPMailer\\PHPMailer\\PHPMailer::send", false},
+		{"/srv/a/wp-content/Uploads/2026/PHPMailer.php",
+		 "PHPMailer\\PHPMailer\\PHPMailer::send", false},
+		{"/srv/a/.x/PHPMailer.php", "PHPMailer\\PHPMailer\\PHPMailer::send", false},
+		{"/tmp/PHPMailer.php", "PHPMailer\\PHPMailer\\PHPMailer::send", false},
+		{"/srv/uploads.test/PHPMailer.php", "PHPMailer\\PHPMailer\\PHPMailer::send", true},
 	};
 
 	(void)state;
 	for (size_t i = 0; i < array_size(cases); i++)
-		if (culprit_is_library(cases[i].file, NULL) != cases[i].library)
-			fail_msg("%s", cases[i].file);
+		if (culprit_is_library(cases[i].file, cases[i].function) != cases[i].library)
+			fail_msg("%s %s", cases[i].file, cases[i].function);
 }
 
-#define LIB "/srv/a/vendor/phpmailer/phpmailer/src/PHPMailer.php"
+#define LIB                                                                                        \
+	.file = "/srv/a/vendor/phpmailer/phpmailer/src/PHPMailer.php",                             \
+	.function = "PHPMailer\\PHPMailer\\PHPMailer::send"
+#define UPLOAD                                                                                     \
+	.file = "/srv/a/uploads/phpmailer/src/PHPMailer.php",                                      \
+	.function = "PHPMailer\\PHPMailer\\PHPMailer::send"
 
 static void frames(void **state)
 {
@@ -97,21 +137,29 @@ static void frames(void **state)
 		 1,
 		 false},
 		{"a library between",
-		 {{.function = "mail"},
-		  {.file = LIB},
-		  {.file = LIB},
-		  {.file = "/a.php"},
-		  {.file = "/b.php"}},
+		 {{.function = "mail"}, {LIB}, {LIB}, {.file = "/a.php"}, {.file = "/b.php"}},
 		 5,
 		 3,
 		 false},
 		{"nothing but a library: its outermost frame",
-		 {{.function = "mail"}, {.file = LIB}, {.file = LIB}},
+		 {{.function = "mail"}, {LIB}, {LIB}},
 		 3,
 		 2,
 		 true},
+		{"an upload that calls itself a library, run by an innocent file",
+		 {{.function = "mail"}, {UPLOAD}, {.file = "/srv/a/index.php"}},
+		 3,
+		 1,
+		 false},
+		{"code at the top of a library's file",
+		 {{.function = "mail"},
+		  {.file = "/srv/a/phpmailer/PHPMailer.php"},
+		  {.file = "/srv/a/index.php"}},
+		 3,
+		 1,
+		 false},
 		{"internal frames in between",
-		 {{.file = LIB}, {.function = "array_map"}, {.file = "/a.php"}},
+		 {{LIB}, {.function = "array_map"}, {.file = "/a.php"}},
 		 3,
 		 2,
 		 false},

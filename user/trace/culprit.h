@@ -8,7 +8,10 @@
 /* Index of the frame to blame, or -1 when none has a file. `library` is true when every frame is a mail library's: the outermost is given then. */
 int culprit_find(const struct frame *frames, size_t count, bool *library);
 
-/* Is this file part of a mail library (PHPMailer, WordPress pluggable.php, SwiftMailer, Symfony Mailer, Laminas, PEAR Mail ...)? */
+/*
+ * Is this a frame of a mail library (PHPMailer, wp_mail(), SwiftMailer, Symfony Mailer, Laminas, PEAR Mail ...)? `function` is
+ * "Class::method" or a function's name; code at the top of a file (NULL) never is: libraries send from their methods.
+ */
 bool culprit_is_library(const char *file, const char *function);
 
 /*
