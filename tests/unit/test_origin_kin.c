@@ -161,7 +161,7 @@ static void inherited(void **state)
 	assert_string_equal(o->frames[2].function, "spread");
 	assert_int_equal(o->frames[2].line, 6); /* its own */
 	assert_string_equal(o->frames[3].file, "/a.php");
-	assert_false(o->guessed_line);
+	assert_int_equal(o->guessed_lines, 0);
 
 	/* not its child: nothing of it */
 	begin(&s, 11)->frames = 1;
@@ -192,7 +192,7 @@ static void inherited_line(void **state)
 	origin_inherit(o, elder);
 	assert_string_equal(o->frames[0].file, "/a.php");
 	assert_int_equal(o->frames[0].line, 3);
-	assert_true(o->guessed_line);
+	assert_int_equal(o->guessed_lines, 1);
 }
 
 static void unreadable(void **state)

@@ -49,6 +49,7 @@ static const struct {
 };
 
 #define MAX_PREFERRED 8
+#define MAX_PROGRAMS  16384 /* of map programs */
 #define MAX_WATCHED   64 /* entries of map php_images */
 
 struct node {
@@ -143,7 +144,10 @@ static int add(struct programs *p, const struct st_inode *inode, const char *pat
 	int err;
 
 	HASH_FIND(hh, p->by_inode, inode, sizeof(*inode), n);
-	if (n && (n->program.value.role != ST_ROLE_SCRIPT || role == ST_ROLE_SCRIPT))
+	if (n && n->program.value.role != ST_ROLE_NONE &&
+	    (n->program.value.role != ST_ROLE_SCRIPT || role == ST_ROLE_SCRIPT))
+		return 0;
+	if (n && role == ST_ROLE_NONE)
 		return 0;
 	if (!n) {
 		err = grow(p);
@@ -372,6 +376,8 @@ static void add_by_name(struct programs *p, pid_t pid, const struct st_inode *ex
 		}
 	if (!strcmp(base, "apache2") || !strcmp(base, "httpd"))
 		add(p, exe, path, NULL, ST_ROLE_HTTPD, 0, 0);
+	else if (p->count < MAX_PROGRAMS)
+		add(p, exe, path, NULL, ST_ROLE_NONE, 0, 0); /* its name, for messages of its children */
 }
 
 void programs_seen(struct programs *p, pid_t pid, const struct st_inode *exe, uint64_t start_code)

@@ -40,16 +40,18 @@ static const char *sapi_name(uint8_t sapi)
 	return NULL;
 }
 
-static void set_culprit(struct mail_event *e, const struct frame *frames, size_t count)
+/* Returns its index, or -1. */
+static int set_culprit(struct mail_event *e, const struct frame *frames, size_t count)
 {
 	bool library = false;
 	int i = culprit_find(frames, count, &library);
 
 	if (i < 0)
-		return;
+		return -1;
 	e->culprit_file = frames[i].file;
 	e->culprit_line = frames[i].line;
 	e->culprit_function = frames[i].function;
+	return i;
 }
 
 static void set_url(struct mail_event *e, struct attribution_room *room, const char *uri)
@@ -221,6 +223,7 @@ static void set_origin(const struct attribute_ops *ops, const struct origin *o,
 		       struct attribution_room *room, struct mail_event *e)
 {
 	const struct origin *web = web_parent(ops, o);
+	int culprit;
 
 	if (o->why == ST_BY_CGI) {
 		set_cgi(ops, o, room, e);
@@ -238,10 +241,10 @@ static void set_origin(const struct attribute_ops *ops, const struct origin *o,
 	} else {
 		e->evidence |= HAS(EVIDENCE_PHP_MEMORY);
 		set_primary(ops, o, room, e);
-		set_culprit(e, o->frames, o->frame_count);
+		culprit = set_culprit(e, o->frames, o->frame_count);
 		if (!o->frame_count)
 			weaken(e, ATTRIBUTION_INFERRED, "the engine's stack could not be read");
-		if (o->guessed_line)
+		if (culprit >= 0 && o->guessed_lines >> culprit & 1)
 			weaken(e, ATTRIBUTION_INFERRED, "the line is the one where its process was forked");
 	}
 	if (web)

@@ -262,12 +262,17 @@ static int set(struct primary *out, const char *path, bool exact, const char *re
 /* Frames that nothing is known of. */
 static void drop_empty_frames(struct origin *o)
 {
+	uint32_t guessed = 0;
 	size_t n = 0;
 
-	for (size_t i = 0; i < o->frame_count; i++)
-		if (o->frames[i].file || o->frames[i].function)
-			o->frames[n++] = o->frames[i];
+	for (size_t i = 0; i < o->frame_count; i++) {
+		if (!o->frames[i].file && !o->frames[i].function)
+			continue;
+		guessed |= (o->guessed_lines >> i & 1) << n;
+		o->frames[n++] = o->frames[i];
+	}
 	o->frame_count = n;
+	o->guessed_lines = guessed;
 }
 
 static bool same_function(const struct frame *a, const struct frame *b)
@@ -314,7 +319,7 @@ static void inherit(struct origin *o, const struct origin *from)
 		if (!to->line || known->eval) {
 			to->line = known->line;
 			to->eval = known->eval;
-			o->guessed_line = true;
+			o->guessed_lines |= 1u << (o->frame_count - k);
 		}
 	}
 }

@@ -30,12 +30,12 @@ struct origin {
 	uint32_t flags; /* enum st_origin_flags */
 	uint8_t why, sapi;
 	bool stack_cut, script_cut, included_cut, filename_cut;
-	bool guessed_line; /* lines of the frames are those of an earlier fork of the same worker */
 	bool unreadable; /* the engine's memory is not trusted: script, if any, is from its calls or opens */
 	/* NULL where unknown; all live in text[] */
 	const char *script, *included, *uri, *method, *host, *server_name, *docroot, *client, *filename, *cwd;
 	struct frame frames[EVENT_MAX_FRAMES]; /* innermost first, eval unwrapped */
 	size_t frame_count;
+	uint32_t guessed_lines; /* 1 << frame: its line is that of an earlier fork of the same worker */
 	char *environment; /* what user space read of a plain CGI's; malloc'd, NULL: nothing */
 	/* ST_BY_CGI: filled by origin_environment() */
 	struct cgi_request *request;
@@ -70,8 +70,8 @@ void origin_take_environment(struct origin *o, char *block, size_t len);
 
 /*
  * A worker that forked itself (pcntl_fork) and did not execute another program: what could not be read of the copy stands in the origin of that
- * fork, `from`, which must outlive it (NULL: there is none). Frames are matched from the outermost; lines that only `from` has are told by
- * o->guessed_line. Frames that nothing is known of are dropped.
+ * fork, `from`, which must outlive it (NULL: there is none). Frames are matched from the outermost; those whose line only `from` has
+ * are in o->guessed_lines. Frames that nothing is known of are dropped.
  */
 void origin_inherit(struct origin *o, const struct origin *from);
 
