@@ -1,14 +1,19 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * In a static binary glibc's getpw*() loads the NSS modules of whatever distribution it runs on, which belong to another glibc and may
- * crash it; users of LDAP and the like stay numbers there. Compiled with USERS_STATIC for it (scripts/static.mk).
+ * In a static binary glibc's getpw*() loads the NSS modules of whatever distribution it runs on,
+ * which belong to another glibc and may crash it; users of LDAP and the like stay numbers there.
+ * Compiled with USERS_STATIC for it (scripts/static.mk).
  */
 #include "base/users.h"
 
-#ifdef USERS_STATIC
+#include <stdbool.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "base/clock.h"
+
+#ifdef USERS_STATIC
 #include "base/cleanup.h"
 
 static const struct passwd *find(uid_t uid, const char *name)
@@ -46,3 +51,28 @@ const struct passwd *user_by_name(const char *name)
 	return getpwnam(name);
 }
 #endif
+
+#define NAME_SLOTS 512
+#define NAME_NS    10000000000ULL
+
+const char *user_name_of(uid_t uid)
+{
+	static struct {
+		uid_t uid;
+		bool known;
+		uint64_t until; /* boot ns; 0: never asked */
+		char name[64];
+	} slots[NAME_SLOTS];
+	size_t at = uid % NAME_SLOTS;
+	uint64_t now = clock_boot_ns();
+
+	if (slots[at].uid != uid || now >= slots[at].until) {
+		const struct passwd *pw = user_by_uid(uid);
+
+		slots[at].uid = uid;
+		slots[at].known = pw != NULL;
+		slots[at].until = now + NAME_NS;
+		snprintf(slots[at].name, sizeof(slots[at].name), "%s", pw ? pw->pw_name : "");
+	}
+	return slots[at].known ? slots[at].name : NULL;
+}
