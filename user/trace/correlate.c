@@ -229,6 +229,8 @@ static int on_fork(struct correlate *c, const struct record *r)
 	const struct st_fork *f = (const struct st_fork *)r->h;
 	struct task *parent = task_find(c, &f->h.task), *t;
 
+	if (!memcmp(&f->child, &f->h.task, sizeof(f->child)))
+		return -EPROTO;
 	t = task_add(c, &f->child, f->origin, f->injection);
 	if (!t)
 		return -ENOMEM;
