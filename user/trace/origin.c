@@ -135,6 +135,8 @@ int origin_new(const struct record *r, struct origin **out)
 
 void origin_free(struct origin *o)
 {
+	if (!o)
+		return;
 	free(o->environment);
 	free(o->request);
 	free(o->env);
