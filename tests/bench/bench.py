@@ -27,7 +27,7 @@ def save(phase, result):
 
 def compare(phase, kinds, rounds, servers):
     workloads = [w for w in throughput.WORKLOADS if not QUICK or "Postfix" not in w]
-    result = throughput.run(kinds, 1 if QUICK else rounds, 400 if QUICK else 800, servers, tools.Tool, workloads)
+    result = throughput.run(kinds, 1 if QUICK else rounds, 400 if QUICK else 1000, servers, tools.Tool, workloads)
     throughput.print_table(result)
     save(phase, result)
 

@@ -4,7 +4,7 @@
  *
  * A closed loop of HTTP requests on keep-alive connections, in short bursts. For each burst prints
  * requests, nanoseconds, and what the control groups used meanwhile: microseconds of CPU,
- * instructions, cycles (0 where the machine does not count them). On a machine that others use as
+ * instructions (0 where the machine does not count them). On a machine that others use as
  * well, the best of many short bursts is what the servers cost; the mean is what the others cost.
  * Instructions do not depend on the others.
  */
@@ -182,7 +182,7 @@ static long burst(int count, long long until)
 
 int main(int argc, char **argv)
 {
-	static struct counters instructions, cycles;
+	static struct counters instructions;
 	int count, bursts;
 	long long span;
 
@@ -198,20 +198,16 @@ int main(int argc, char **argv)
 	if (count < 1 || count > MAX_CONNECTIONS)
 		errx(64, "1 to %d connections", MAX_CONNECTIONS);
 	count_event(&instructions, PERF_COUNT_HW_INSTRUCTIONS, argv + 7, argc - 7);
-	count_event(&cycles, PERF_COUNT_HW_CPU_CYCLES, argv + 7, argc - 7);
 	for (int i = 0; i < count; i++)
 		dial(i);
 	while (bursts--) {
-		long long cpu = used_us(argv + 7, argc - 7), i = counted(&instructions),
-			  c = counted(&cycles);
+		long long cpu = used_us(argv + 7, argc - 7), i = counted(&instructions);
 		long long start = now();
 		long done = burst(count, start + span);
 		long long ns = now() - start;
 
 		i = counted(&instructions) - i;
-		c = counted(&cycles) - c;
-		printf("%ld %lld %lld %lld %lld\n", done, ns, used_us(argv + 7, argc - 7) - cpu, i,
-		       c);
+		printf("%ld %lld %lld %lld\n", done, ns, used_us(argv + 7, argc - 7) - cpu, i);
 	}
 	return 0;
 }

@@ -31,19 +31,17 @@ class Group:
 
 class Load:
     """A closed loop of HTTP requests in short bursts. On a machine that others use too, the best bursts are what the servers
-    cost: `rate` is the upper decile of requests a second, `cpu` and `cycles` the lower decile of CPU microseconds and cycles a
-    request; `instructions`, which hardly depend on the others, are the median."""
+    can do: `rate` is the upper decile of requests a second. `cpu` (microseconds) and `instructions` are totals by request, because a
+    tracer may read its events in some bursts and not in others."""
 
     def __init__(self, port, host, path, groups, milliseconds, bursts, connections=3):
         out = subprocess.run(["/opt/bench/burst", str(port), host, path, str(connections), str(milliseconds), str(bursts)]
                              + [g.dir for g in groups], check=True, stdout=subprocess.PIPE, text=True).stdout
         rows = [tuple(int(n) for n in line.split()) for line in out.splitlines()]
-        best = len(rows) // 10
         self.requests = sum(r[0] for r in rows)
-        self.rate = sorted(n / ns * 1e9 for n, ns, *_ in rows)[-1 - best]
-        self.cpu = sorted(us / n for n, _, us, *_ in rows)[best]
-        self.instructions = statistics.median(r[3] / r[0] for r in rows)
-        self.cycles = sorted(r[4] / r[0] for r in rows)[best]
+        self.rate = sorted(n / ns * 1e9 for n, ns, *_ in rows)[-1 - len(rows) // 10]
+        self.cpu = sum(r[2] for r in rows) / self.requests
+        self.instructions = sum(r[3] for r in rows) / self.requests
 
 
 def spread(values):

@@ -72,8 +72,10 @@ def load(r):
 TABLES = {
     "origins": ("origins", origins),
     "hooks": ("hooks", lambda r: ratios(r, "rate")),
+    "hooks cpu": ("hooks", lambda r: ratios(r, "cpu")),
     "hooks instructions": ("hooks", lambda r: ratios(r, "instructions")),
     "peers": ("peers", lambda r: ratios(r, "rate")),
+    "peers cpu": ("peers", lambda r: ratios(r, "cpu")),
     "peers instructions": ("peers", lambda r: ratios(r, "instructions")),
     "truth": ("truth", found),
     "load": ("load", load),
