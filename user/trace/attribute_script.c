@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Which of an interpreter's arguments is the script. Knows the options that take code or another argument instead. */
+/* Which of an interpreter's arguments is the script. Knows the options that take code or another
+ * argument instead. */
 #include "trace/attribute.h"
 
 #include <string.h>
 
 struct language {
-	const char *name;   /* the program's base name starts with it; NULL: a shell, or anything else */
+	const char
+		*name; /* the program's base name starts with it; NULL: a shell, or anything else */
 	const char *code;   /* with one of these no file is run */
 	const char *next;   /* these take the next argument when they end theirs */
 	const char *values; /* the rest of the argument is theirs */
@@ -32,7 +34,8 @@ static const struct language *language_of(const char *base)
 /* How many arguments after this one belong to it; -1: no file is run. */
 static int option(const struct language *l, const char *p)
 {
-	static const char *const with_value[] = {"--rcfile", "--init-file", "--require", "--import"};
+	static const char *const with_value[] = {"--rcfile", "--init-file", "--require",
+						 "--import"};
 	int more = 0;
 
 	if (p[1] == '-') {
