@@ -35,6 +35,19 @@ void session_early_look(struct session *s, const struct record *r)
 	evidence_look(s->evidence, &subject, &when, &facts);
 }
 
+/* The path to look at, as the worker saw it: an event has it as the host does. NULL: the origin names no file. */
+static const char *path_inside(const struct origin *o, struct primary *room)
+{
+	bool library;
+	int i = culprit_find(o->frames, o->frame_count, &library);
+
+	if (i >= 0)
+		return o->frames[i].file;
+	if (origin_is_cgi(o))
+		return o->request->script;
+	return origin_primary(o, room) ? NULL : room->path;
+}
+
 void session_facts(struct session *s, const struct injection *i, const struct origin *o,
 		   struct mail_event *e)
 {
@@ -42,15 +55,17 @@ void session_facts(struct session *s, const struct injection *i, const struct or
 					 .wall_ns = e->wall_ns,
 					 .queue_id = e->queue_id,
 					 .last = true};
-	const char *path = e->culprit_file ? e->culprit_file : e->script;
+	const char *path = e->culprit_file ? e->culprit_file : e->script, *inside;
 	struct evidence_subject subject = {.path = path};
+	struct primary room;
 
 	if (!path)
 		return;
 	if (!o && i)
 		o = i->origin;
 	if (o) {
-		subject = of_origin(o, path);
+		inside = path_inside(o, &room);
+		subject = of_origin(o, inside ? inside : path);
 	} else if (i) {
 		subject.uid = i->uid;
 		subject.gid = i->gid;
