@@ -1,0 +1,237 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+# Starts what the rows of cases_part2.py run on, besides servers.sh. Runs inside a stage.
+set -euo pipefail
+# shellcheck source-path=SCRIPTDIR source=../../scripts/lib/hosting.sh
+. /src/scripts/lib/hosting.sh
+# shellcheck source-path=SCRIPTDIR source=../../scripts/lib/servers.sh
+. /src/scripts/lib/servers.sh
+here=/src/tests/live/sites/part2
+ffi=ffi.enable=true
+
+# Programs that stand in for, or start, sendmail.
+printf '#!/bin/sh\nexec /usr/sbin/sendmail "$@"\n' >/usr/local/bin/mailwrap
+printf '#!/bin/sh\nexec /var/qmail/bin/qmail-queue "$@"\n' >/usr/local/bin/queuewrap
+# shellcheck disable=SC2016  # expanded by the script
+printf '#!/bin/sh\n/usr/sbin/sendmail -t -i <"$1"\n' >/usr/local/bin/sendfile.sh
+chmod 0755 /usr/local/bin/{mailwrap,queuewrap,sendfile.sh}
+# a program of the system, neither script nor interpreter, that starts sendmail
+cp /usr/bin/timeout /usr/local/bin/logwatch-like
+install -d -m 1777 /var/cache/php-files /var/cache/fpm-files
+
+# The last site's docroot is a link.
+last=$VHOSTS/${DOMAINS[-1]}
+mv "$last/httpdocs" "$last/httpdocs.real"
+ln -s httpdocs.real "$last/httpdocs"
+
+# Opcache states.
+files=(opcache.file_cache=/var/cache/php-files opcache.file_cache_only=1)
+start_modphp modphp-off 8110 opcache.enable=0 sendmail_path=/usr/local/bin/mailwrap\ -t\ -i "$ffi"
+start_modphp modphp-fc 8111 "${files[@]}" "$ffi"
+start_fpm fpm-off opcache.enable=0
+start_fpm fpm-jit opcache.validate_timestamps=0 opcache.jit=1255 opcache.jit_buffer_size=32M "$ffi"
+start_fpm fpm-preload opcache.preload=$here/preload.php opcache.preload_user=www-data
+start_fpm fpm-fc "${files[@]/php-files/fpm-files}"
+start_fpm fpm-reval opcache.revalidate_freq=0
+start_proxy px-off 8112 fpm-off unix
+start_proxy px-jit 8113 fpm-jit unix
+start_proxy px-preload 8114 fpm-preload unix
+start_proxy px-fc 8115 fpm-fc tcp
+start_proxy px-reval 8116 fpm-reval unix
+start_nginx nginx-jit 8117 fpm-jit
+
+# One worker for everything, which also starts CGI programs itself (mod_cgi, no suexec).
+one_site() {
+	echo 'AddHandler cgi-script .pl .py .sh'
+}
+{
+	httpd_conf modphp-one 8118 mpm_prefork "php$php_version" cgi
+	cat <<-END
+		StartServers 1
+		MinSpareServers 1
+		MaxSpareServers 1
+		MaxRequestWorkers 1
+		<FilesMatch "\.php$">
+			SetHandler application/x-httpd-php
+		</FilesMatch>
+	END
+	vhosts 8118 one_site
+} >"$conf/modphp-one.conf"
+run_httpd modphp-one 8118 "$(ini_dir modphp-one "$ffi")"
+
+# The chroot: pools of site 4 and 5 live in their subscription's directory, where the MTA is not.
+jail() {
+	local home=$VHOSTS/${DOMAINS[$1 - 1]} dir
+	mkdir -p "$home"/{bin,usr/sbin,lib,lib64,tmp,dev,var,etc}
+	chmod 1777 "$home/tmp"
+	cp /bin/dash "$home/bin/sh"
+	for dir in lib lib64 usr var etc; do
+		[ ! -e "/$dir" ] || { mkdir -p "$home/$dir" && mount --rbind "/$dir" "$home/$dir"; }
+	done
+	mount --bind /dev "$home/dev"
+}
+chroot_pools() {
+	local n
+	printf '[global]\npid = /run/fpm/chroot/pid\nerror_log = %s\n' "$logs/fpm-chroot.log"
+	for n in 4 5; do
+		cat <<-END
+			[${DOMAINS[n - 1]}-chroot]
+			user = site$n
+			group = site$n
+			listen = /run/fpm/chroot/site$n.sock
+			listen.owner = www-data
+			chroot = $VHOSTS/${DOMAINS[n - 1]}
+			chdir = /
+			pm = ondemand
+			pm.max_children = 2
+		END
+	done
+}
+mkdir -p /run/fpm/chroot
+jail 4
+jail 5
+chroot_pools >"$conf/fpm-chroot.conf"
+env -u STAGE_MTA "php-fpm$php_version" -y "$conf/fpm-chroot.conf" >"$logs/fpm-chroot-start.log" 2>&1 ||
+	server_died "php-fpm (chroot) did not start" "$logs/fpm-chroot-start.log"
+{
+	printf 'pid /run/nginx-chroot.pid;\nuser www-data;\nerror_log %s;\n' "$logs/nginx-chroot.log"
+	printf 'events { worker_connections 64; }\nhttp {\naccess_log off;\n'
+	for n in 4 5; do
+		cat <<-END
+			server {
+				listen 127.0.0.1:8119;
+				server_name ${DOMAINS[n - 1]};
+				root $VHOSTS/${DOMAINS[n - 1]}/httpdocs;
+				location ~ \.php$ {
+					include /etc/nginx/fastcgi.conf;
+					fastcgi_param SCRIPT_FILENAME /httpdocs\$fastcgi_script_name;
+					fastcgi_param DOCUMENT_ROOT /httpdocs;
+					fastcgi_pass unix:/run/fpm/chroot/site$n.sock;
+				}
+			}
+		END
+	done
+	echo '}'
+} >"$conf/nginx-chroot.conf"
+nginx -c "$conf/nginx-chroot.conf" || server_died "nginx (chroot) did not start"
+wait_for_port 8119
+
+# The container: a root, mounts and pids of its own; its sites are the host's directories, elsewhere.
+box=/srv/box
+mkdir -p "$box"/{proc,dev,usr,etc,run,tmp,var/www/site,var/spool,var/qmail,var/lib,var/log} /run/fpm/box
+chmod 1777 "$box/tmp"
+for link in bin lib lib64 sbin; do ln -sfn "usr/$link" "$box/$link"; done
+cat >"$conf/fpm-box.conf" <<-END
+	[global]
+	pid = /run/fpm/box/pid
+	error_log = $logs/fpm-box.log
+	[${DOMAINS[5]}-box]
+	user = site6
+	group = site6
+	listen = /run/fpm/box/site6.sock
+	listen.owner = www-data
+	pm = static
+	pm.max_children = 2
+END
+cat >/usr/local/bin/enter-box <<-END
+	#!/bin/bash
+	set -e
+	mount --make-rprivate /
+	mount --bind $box $box
+	for dir in usr etc run dev var/spool var/qmail var/lib var/log; do
+		[ ! -d "/\$dir" ] || mount --rbind "/\$dir" "$box/\$dir"
+	done
+	mount --bind "$VHOSTS/${DOMAINS[5]}/httpdocs" $box/var/www/site
+	mount -t proc proc $box/proc
+	cd $box
+	mkdir -p .old
+	pivot_root . .old
+	umount -l /.old
+	exec chroot . php-fpm$php_version -F -y $conf/fpm-box.conf
+END
+chmod 0755 /usr/local/bin/enter-box
+env -u STAGE_MTA setsid unshare --mount --pid --fork --kill-child /usr/local/bin/enter-box \
+	>"$logs/fpm-box-start.log" 2>&1 </dev/null &
+wait_for_file /run/fpm/box/site6.sock || server_died "php-fpm (box) did not start" "$logs/fpm-box-start.log"
+cat >"$conf/nginx-box.conf" <<-END
+	pid /run/nginx-box.pid;
+	user www-data;
+	error_log $logs/nginx-box.log;
+	events { worker_connections 64; }
+	http {
+		access_log off;
+		server {
+			listen 127.0.0.1:8120;
+			server_name ${DOMAINS[5]};
+			root $VHOSTS/${DOMAINS[5]}/httpdocs;
+			location ~ \.php$ {
+				include /etc/nginx/fastcgi.conf;
+				fastcgi_param SCRIPT_FILENAME /var/www/site\$fastcgi_script_name;
+				fastcgi_param DOCUMENT_ROOT /var/www/site;
+				fastcgi_pass unix:/run/fpm/box/site6.sock;
+			}
+		}
+	}
+END
+nginx -c "$conf/nginx-box.conf" || server_died "nginx (box) did not start"
+wait_for_port 8120
+
+# Engines that no layout is known for: the same builds, calling themselves PHP 9.9.
+install -d /opt/unknown
+strange() {
+	sed 's,X-Powered-By: PHP/8\.[0-9],X-Powered-By: PHP/9.9,g' "$1" >"/opt/unknown/$2"
+	chmod 0755 "/opt/unknown/$2"
+}
+strange "$(readlink -f /usr/bin/php)" php
+cp -p /opt/unknown/php /usr/local/bin/php9.9 # where a tracer looks before anybody runs it
+strange "$(readlink -f /usr/bin/php-cgi)" php-cgi
+strange "/usr/sbin/php-fpm$php_version" php-fpm
+strange "/usr/lib/apache2/modules/libphp$php_version.so" "libphp$php_version.so"
+mkdir -p /run/fpm/strange
+cat >"$conf/fpm-strange.conf" <<-END
+	[global]
+	pid = /run/fpm/strange/pid
+	error_log = $logs/fpm-strange.log
+END
+for n in 1 2 3; do
+	cat >>"$conf/fpm-strange.conf" <<-END
+		[${DOMAINS[n - 1]}-strange]
+		user = site$n
+		group = site$n
+		listen = /run/fpm/strange/site$n.sock
+		listen.owner = www-data
+		pm = static
+		pm.max_children = 1
+	END
+done
+env -u STAGE_MTA /opt/unknown/php-fpm -y "$conf/fpm-strange.conf" >"$logs/fpm-strange-start.log" 2>&1 ||
+	server_died "php-fpm (strange) did not start" "$logs/fpm-strange-start.log"
+start_proxy px-strange 8121 strange unix
+{
+	httpd_conf modphp-strange 8122 mpm_prefork cgi
+	cat <<-END
+		LoadModule php_module /opt/unknown/libphp$php_version.so
+		StartServers 1
+		MinSpareServers 1
+		MaxSpareServers 1
+		MaxRequestWorkers 1
+		<FilesMatch "\.php$">
+			SetHandler application/x-httpd-php
+		</FilesMatch>
+	END
+	vhosts 8122 one_site
+} >"$conf/modphp-strange.conf"
+run_httpd modphp-strange 8122 "$(ini_dir modphp-strange)"
+for n in "${!DOMAINS[@]}"; do
+	file=$VHOSTS/${DOMAINS[n]}/cgi-bin/strange
+	printf '#!/bin/sh\nexec /opt/unknown/php-cgi\n' >"$file"
+	chmod 0755 "$file"
+	chown "site$((n + 1)):site$((n + 1))" "$file"
+done
+{
+	httpd_conf cgi-strange 8123 mpm_event suexec cgid actions
+	echo "ScriptSock /run/apache/cgi-strange.sock"
+	name=strange
+	vhosts 8123 cgi_site
+} >"$conf/cgi-strange.conf"
+run_httpd cgi-strange 8123
