@@ -59,11 +59,12 @@ static int option(const struct language *l, const char *p)
 
 const char *attribute_script_of(const char *args, size_t len)
 {
-	const char *p, *end = args + len, *base;
+	const char *p, *end, *base;
 	const struct language *l;
 
 	if (!args || !len || !memchr(args, '\0', len))
 		return NULL;
+	end = args + len;
 	base = strrchr(args, '/') ? strrchr(args, '/') + 1 : args;
 	l = language_of(base);
 	p = args + strlen(args) + 1;
