@@ -415,6 +415,16 @@ static const struct story postfix[] = {
 						      PF_CLEANUP(Y2) PF_PICKED(X2) "tick 6\n",
 	 "queued " Y2 " unseen (several messages passed through maildrop at once)\n"
 	 "queued " Y1 " unseen (its passage through maildrop was not seen)\n"},
+	{"lost unlink: a message is not told under its first id as well",
+	 PF_START "tick 1\nphp 100 202 /a.php\n" PF_DROP("202", "203", X1)
+		 PF_END("202", "203") "file " Y1 " local uid 33\n" PF_CLEANUP(Y1) "!" PF_PICKED(
+			 X1) "file " X1 " gone\ntick 6\ntick 6\ncount\nidle\n",
+	 "queued " Y1 " unseen (its passage through maildrop was not seen)\ncount 1 0\n"},
+	{"lost unlink, and tracing ends",
+	 PF_START "tick 1\nphp 100 202 /a.php\n" PF_DROP("202", "203", X1)
+		 PF_END("202", "203") "file " Y1 " local uid 33\n" PF_CLEANUP(Y1) "!" PF_PICKED(
+			 X1) "file " X1 " gone\nflush\nidle\n",
+	 "queued " Y1 " unseen (its passage through maildrop was not seen)\n"},
 	{"lost unlink and the next one's commit: the name would be another's",
 	 PF_START "tick 1\nphp 100 202 /a.php\n" PF_DROP("202", "203", X1)
 		 PF_END("202", "203") "php 101 204 /b.php\n" PF_DROP("204", "205", X2)

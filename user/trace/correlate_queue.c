@@ -145,6 +145,26 @@ static bool advance(struct correlate *c, struct waiting *w, uint64_t now)
 	return false;
 }
 
+static bool lost_since(const struct correlate *c, uint64_t time);
+
+/*
+ * Is a maildrop file gone although nobody was seen to take it, because records were lost? Its message is then in the queue under its own id, told
+ * without its injection or lost with the rest; under the first id it would be told twice, and that id is nowhere.
+ */
+static bool gone_unseen(struct correlate *c, const struct waiting *w)
+{
+	int fd;
+
+	if (!lost_since(c, w->q.time))
+		return false;
+	fd = c->ops.open(c->ops.arg, w->q.queue, w->q.first_id);
+	if (fd >= 0)
+		c->ops.close(c->ops.arg, fd);
+	if (fd == -ENOENT)
+		c->ops.counted(c->ops.arg, w->q.queue, -1, false);
+	return fd == -ENOENT;
+}
+
 static void expire(struct correlate *c, struct waiting *w, uint64_t now)
 {
 	uint64_t age = now > w->since ? now - w->since : 0;
@@ -158,6 +178,10 @@ static void expire(struct correlate *c, struct waiting *w, uint64_t now)
 		emit(c, &w->q);
 		wait_remove(c, w);
 	} else if (w->state == WAIT_PICKUP && !w->emitted && !w->joined && age > WAIT_PICKUP_NS) {
+		if (gone_unseen(c, w)) {
+			wait_remove(c, w);
+			return;
+		}
 		memcpy(w->q.id, w->q.first_id, sizeof(w->q.id));
 		w->q.no_facts = "it lies in the submission queue: is the MTA running?";
 		emit(c, &w->q);
@@ -190,7 +214,7 @@ void correlate_flush(struct correlate *c)
 			w->q.doubt = "its passage through maildrop was not seen";
 		if (w->state != WAIT_PICKED && !w->q.no_facts)
 			w->q.no_facts = "tracing ended before the message was complete";
-		if (!w->emitted && !w->joined)
+		if (!w->emitted && !w->joined && !(w->state == WAIT_PICKUP && gone_unseen(c, w)))
 			emit(c, &w->q);
 		wait_remove(c, w);
 	}
