@@ -218,6 +218,7 @@ enum st_op { ST_OP_LINK = 1, ST_OP_RENAME = 2, ST_OP_UNLINK = 4, ST_OP_CREATE = 
 enum st_queue_flags {
 	ST_Q_ABSOLUTE = 1 << 0, /* name is an absolute path, to be matched against the roots */
 	ST_Q_OLD_FOREIGN = 1 << 1, /* the old name was not below this queue's root */
+	ST_Q_FOUND_NEW = 1 << 2,   /* not seen: found in a new directory; the task is that which made the directory */
 };
 
 struct st_queue {

@@ -65,6 +65,9 @@ static const int allowed[] = {
 	SCMP_SYS(fsync),
 	SCMP_SYS(fdatasync),
 	SCMP_SYS(unlinkat),
+	/* marks of queue directories that appear later; the descriptor was opened before */
+	SCMP_SYS(fanotify_mark),
+	SCMP_SYS(name_to_handle_at),
 	/* memory, and that of PHP workers to read */
 	SCMP_SYS(process_vm_readv),
 	SCMP_SYS(mmap),

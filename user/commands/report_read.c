@@ -247,6 +247,7 @@ static void put_kernel_totals(struct report *r, struct summary_event *out)
 	out->kernel_uids = r->kernel_uids;
 	out->kernel_injections = number_of(totals, "injections");
 	out->kernel_commits = number_of(totals, "commits");
+	out->kernel_no_commits = !json_object_get(totals, "commits");
 	out->kernel_uids_more = number_of(totals, "by_uid_more");
 	json_array_foreach (list, i, row) {
 		const char *uid =

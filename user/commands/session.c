@@ -293,6 +293,8 @@ static uint64_t queue_records_lost(void *arg)
 	uint64_t lost[ST_LOST_COUNT] = {0};
 
 	probe_lost(s->probe, lost);
+	if (s->late) /* who did what is known from the lineage alone */
+		return lost[ST_LOST_RING_LINEAGE] + lost[ST_LOST_RING_EXEC] + lost[ST_LOST_SKIPPED] + session_late_lost(s);
 	return lost[ST_LOST_RING_QUEUE] + lost[ST_LOST_CALL_MAP] + lost[ST_LOST_READ];
 }
 
@@ -312,6 +314,7 @@ void session_callbacks(struct session *s, struct correlate_ops *c, struct attrib
 			.environment = read_environment,
 			.still_running = still_running,
 			.alive = alive,
+			.actor = session_late_actor,
 			.lost = queue_records_lost,
 			.arg = s,
 		};
@@ -371,6 +374,8 @@ static void on_record(void *arg, const void *bytes, size_t len)
 void session_drain(struct session *s)
 {
 	probe_read(s->probe, on_record, s);
+	if (s->late)
+		session_late_drain(s, on_record);
 }
 
 /* ---- the end ---- */
@@ -386,6 +391,8 @@ static size_t collect_losses(struct session *s, struct loss out[MAX_LOSSES])
 	for (int i = 0; i < ST_LOST_COUNT; i++)
 		if (lost[i])
 			out[n++] = (struct loss){probe_lost_name((enum st_lost)i), lost[i]};
+	if (session_late_lost(s))
+		out[n++] = (struct loss){"queue-watch", session_late_lost(s)};
 	if (s->undecoded)
 		out[n++] = (struct loss){"undecoded", s->undecoded};
 	if (stats.bad)

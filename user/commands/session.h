@@ -33,6 +33,7 @@ struct session {
 	struct vhost_table *vhosts;
 	struct evidence_locker *evidence;
 	struct sink *screen, *recording;
+	struct late *late; /* session_late.c; NULL unless fanotify is the queues' hook */
 
 	uint64_t sequence, started_ns, started_boot;
 	int64_t clock_offset;
@@ -60,6 +61,20 @@ void session_watch_queues(struct session *s);
 
 /* Reads the ring empty. */
 void session_drain(struct session *s);
+
+/* Queue operations by fanotify (session_late.c). start: marks all queues; the hook's name, or NULL where it does not work. */
+const char *session_late_start(void *session);
+void session_late_free(struct session *s);
+int session_late_fd(const struct session *s); /* -1: not by fanotify */
+/* Queue i is another directory now. */
+void session_late_watch(struct session *s, size_t i);
+/* Marks that a file system's unmounting took away. */
+void session_late_refresh(struct session *s);
+uint64_t session_late_lost(const struct session *s);
+/* correlate_ops.actor */
+void session_late_actor(void *session, struct actor *out);
+/* The rest of a round, after the ring was read empty. */
+void session_late_drain(struct session *s, probe_fn on_record);
 
 /* Looks at the culprit's file when its injector starts: by the time its message is reported it may be gone. */
 void session_early_look(struct session *s, const struct record *r);

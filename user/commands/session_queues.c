@@ -85,11 +85,13 @@ static int watch(struct session *s, size_t i)
 	watch_path(s, q->directory, i);
 	if (strcmp(q->inner, q->directory))
 		watch_path(s, q->inner, i);
+	session_late_watch(s, i);
 	return 0;
 }
 
 void session_watch_queues(struct session *s)
 {
+	session_late_refresh(s);
 	for (size_t i = 0; i < s->queue_count; i++) {
 		struct mta_queue *q = &s->queues[i], again;
 		struct st_inode now;

@@ -31,6 +31,7 @@ static void session_close(struct session *s)
 	if (s->recording)
 		s->recording->free(s->recording);
 	correlate_free(s->correlate);
+	session_late_free(s);
 	tally_free(s->tally);
 	vhost_table_free(s->vhosts);
 	servers_free(s->servers);
@@ -71,14 +72,35 @@ static int open_sinks(struct session *s)
 			      &s->screen);
 }
 
+/* For tests: SPAMTRACE_QUEUE_HOOK=fexit|fanotify|syscalls takes that one or none. 0 or -EINVAL. */
+static int choose_queue_hook(struct session *s, struct probe_options *o)
+{
+	const char *only = getenv("SPAMTRACE_QUEUE_HOOK");
+
+	o->queue_hook = session_late_start;
+	o->arg = s;
+	if (!only || !*only)
+		return 0;
+	if (strcmp(only, "fexit") && strcmp(only, "fanotify") && strcmp(only, "syscalls"))
+		return log_err(-EINVAL, "SPAMTRACE_QUEUE_HOOK=%s: it is fexit, fanotify or syscalls", only);
+	o->no_fexit = strcmp(only, "fexit") != 0;
+	o->no_syscalls = strcmp(only, "syscalls") != 0;
+	if (strcmp(only, "fanotify"))
+		o->queue_hook = NULL;
+	return 0;
+}
+
 static int load(struct session *s)
 {
 	struct probe_options o = {
 		.ring_bytes = s->options.ring_mib ? (size_t)s->options.ring_mib << 20 : 4096,
 		.opens = s->options.opens,
 		.no_queue = s->options.no_mta,
-		.no_fexit = getenv("SPAMTRACE_NO_FEXIT") != NULL,
 	};
+	int err = choose_queue_hook(s, &o);
+
+	if (err)
+		return err;
 
 	for (const struct mta *const *m = mta_all; *m; m++)
 		if (!strcmp((*m)->name, "sendmail") && (!s->options.mta || s->options.mta == *m)) {
@@ -150,7 +172,7 @@ static int add(int epoll, int fd, uint32_t id)
 	return epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &ev) ? -errno : 0;
 }
 
-enum { WAKE_RING, WAKE_TICK, WAKE_SIGNAL };
+enum { WAKE_RING, WAKE_TICK, WAKE_SIGNAL, WAKE_QUEUE };
 
 static int make_timer(void)
 {
@@ -231,6 +253,8 @@ static int loop(struct session *s, int signals)
 		err = add(epoll, timer, WAKE_TICK);
 	if (!err)
 		err = add(epoll, signals, WAKE_SIGNAL);
+	if (!err && session_late_fd(s) >= 0)
+		err = add(epoll, session_late_fd(s), WAKE_QUEUE);
 	if (err)
 		return err;
 	next_sample = s->started_boot + (uint64_t)(s->options.interval * 1e9);
@@ -242,7 +266,7 @@ static int loop(struct session *s, int signals)
 		if (n < 0 && errno != EINTR)
 			return -errno;
 		for (int i = 0; i < n; i++) {
-			if (ev[i].data.u32 == WAKE_RING)
+			if (ev[i].data.u32 == WAKE_RING || ev[i].data.u32 == WAKE_QUEUE)
 				session_drain(s);
 			else if (ev[i].data.u32 == WAKE_TICK)
 				on_tick(s, timer, &next_sample, &next_look);

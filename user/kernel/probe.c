@@ -37,6 +37,9 @@ struct probe {
 	bool engines;	       /* calls of some are watched */
 	const char *hooks[MAX_TEXTS], *notes[MAX_TEXTS];
 	size_t hook_count, note_count;
+	const char *(*queue_hook)(void *arg);
+	void *queue_arg;
+	bool no_syscalls;
 	probe_fn fn;
 	void *arg;
 };
@@ -265,6 +268,9 @@ int probe_new(const struct probe_options *o, struct probe **out, int *exit_statu
 		return refuse(err == -EPERM ? err : -ENOENT, exit_status);
 	}
 	p->again = preemptible();
+	p->queue_hook = o->no_queue ? NULL : o->queue_hook;
+	p->queue_arg = o->arg;
+	p->no_syscalls = o->no_syscalls;
 	fexit = choose_fexit(btf, p->again, p->fexit) && !o->no_queue && !o->no_fexit;
 	err = fexit ? try_load(p, o, btf, true, true) : -ENOENT;
 	if (err) {
@@ -336,9 +342,13 @@ static bool loaded(const struct probe *p, const char *name)
 
 static void attach_queue(struct probe *p)
 {
+	const char *other = NULL;
+
 	if (p->fexit[0] && !attach_hook(p, p->fexit))
 		hooked(p, "queue (fexit)");
-	else if (loaded(p, "enter_link") && !attach_hook(p, syscall_programs))
+	else if (p->queue_hook && (other = p->queue_hook(p->queue_arg)))
+		hooked(p, other);
+	else if (!p->no_syscalls && loaded(p, "enter_link") && !attach_hook(p, syscall_programs))
 		hooked(p, "queue (syscalls)");
 	else if (loaded(p, "enter_link") || p->fexit[0])
 		note(p, "the queue hooks were refused: injections are traced, but not what becomes of them");

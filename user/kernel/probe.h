@@ -16,7 +16,14 @@ struct probe_options {
 	bool opens;	   /* script file opens, costs every syscall of the machine a little */
 	bool creates;	   /* a queue's commit is a file created in place (Sendmail) */
 	bool no_queue;	   /* --mta none */
-	bool no_fexit;	   /* for tests: use the syscall tracepoints */
+	bool no_fexit;	   /* for tests */
+	bool no_syscalls;  /* for tests: of the queue hooks */
+	/*
+	 * A hook for the queues that is not BPF, for kernels that refuse fexit: asked before the syscall tracepoints are attached, which every
+	 * system call of the machine pays for. Its name as probe_hooks() gives it, or NULL: it does not work here. NULL: there is none.
+	 */
+	const char *(*queue_hook)(void *arg);
+	void *arg;
 };
 
 /* Exit statuses that say why tracing is impossible. */

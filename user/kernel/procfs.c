@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "kernel/inode.h"
 
 #define ENVIRONMENT_MAX (1 << 18)
 
@@ -34,23 +35,37 @@ static ssize_t read_file(const char *path, char *buf, size_t size)
 	return (ssize_t)at;
 }
 
+/* Of /proc/PID/stat: state and start time; *comm may be NULL. 0 or -ESRCH. */
+static int read_stat(uint32_t tgid, char *state, unsigned long long *start, char comm[16])
+{
+	char path[64], stat[1024], *p, *name;
+
+	snprintf(path, sizeof(path), "/proc/%u/stat", tgid);
+	if (read_file(path, stat, sizeof(stat)) <= 0)
+		return -ESRCH;
+	name = strchr(stat, '(');
+	p = strrchr(stat, ')'); /* the name may hold anything */
+	if (!p || !name || name > p || p[1] != ' ')
+		return -ESRCH;
+	/* proc_pid_stat(5): starttime is field 22, the 20th after the name */
+	if (sscanf(p + 2, "%c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d %*d %llu", state,
+		   start) != 2)
+		return -ESRCH;
+	*p = '\0';
+	if (comm)
+		snprintf(comm, 16, "%.15s", name + 1);
+	return 0;
+}
+
 bool procfs_alive(const struct st_task *task)
 {
-	char path[64], stat[1024], *p;
 	unsigned long long start = 0;
 	static long ticks;
+	char state;
 
 	if (!ticks)
 		ticks = sysconf(_SC_CLK_TCK);
-	snprintf(path, sizeof(path), "/proc/%u/stat", task->tgid);
-	if (read_file(path, stat, sizeof(stat)) <= 0)
-		return false;
-	p = strrchr(stat, ')'); /* the name may hold anything */
-	if (!p || p[1] != ' ' || p[2] == 'Z' || p[2] == 'X')
-		return false;
-	/* proc_pid_stat(5): starttime is field 22, the 20th after the name */
-	if (sscanf(p + 2, "%*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d %*d %llu",
-		   &start) != 1)
+	if (read_stat(task->tgid, &state, &start, NULL) || state == 'Z' || state == 'X')
 		return false;
 	return start == task->start / (1000000000ULL / (unsigned long long)ticks);
 }
@@ -125,6 +140,68 @@ uint32_t procfs_own_mntns(void)
 	struct stat st;
 
 	return stat("/proc/self/ns/mnt", &st) ? 0 : (uint32_t)st.st_ino;
+}
+
+uint32_t procfs_own_netns(void)
+{
+	struct stat st;
+
+	return stat("/proc/self/ns/net", &st) ? 0 : (uint32_t)st.st_ino;
+}
+
+uint64_t procfs_start(uint32_t tgid)
+{
+	unsigned long long start = 0;
+	char state;
+
+	return read_stat(tgid, &state, &start, NULL) ? 0 : start + !start;
+}
+
+/* The last number of a line "NSpid:\t1234\t12". */
+static uint32_t last_number(const char *line)
+{
+	uint32_t n = 0;
+	char *end;
+
+	for (;;) {
+		unsigned long next = strtoul(line, &end, 10);
+
+		if (end == line)
+			return n;
+		n = (uint32_t)next;
+		line = end;
+		if (*line == '\n')
+			return n;
+	}
+}
+
+int procfs_process(uint32_t tgid, struct procfs_process *out)
+{
+	char path[64], status[4096], state;
+	struct procfs_process p = {0};
+	unsigned long long start = 0;
+	const char *line;
+	struct stat st;
+
+	if (read_stat(tgid, &state, &start, p.comm))
+		return -ESRCH;
+	p.start = start + !start;
+	snprintf(path, sizeof(path), "/proc/%u/exe", tgid);
+	inode_of_path(path, (pid_t)tgid, &p.exe);
+	snprintf(path, sizeof(path), "/proc/%u/ns/net", tgid);
+	p.netns = stat(path, &st) ? 0 : (uint32_t)st.st_ino;
+	snprintf(path, sizeof(path), "/proc/%u/status", tgid);
+	if (read_file(path, status, sizeof(status)) <= 0)
+		return -ESRCH;
+	line = strstr(status, "\nUid:");
+	if (!line || sscanf(line + 5, "%u %u", &p.uid, &p.euid) != 2)
+		return -ESRCH;
+	line = strstr(status, "\nNSpid:");
+	p.nspid = line ? last_number(line + 7) : tgid;
+	if (procfs_start(tgid) != p.start)
+		return -ESRCH; /* another one by now */
+	*out = p;
+	return 0;
 }
 
 /* A run of at least 12 hex digits, as container engines name their cgroups. */

@@ -23,6 +23,22 @@ int procfs_executable(const struct st_task *task, char *out, size_t size);
 
 /* Inode number of this process's own mount namespace. */
 uint32_t procfs_own_mntns(void);
+/* Of its network namespace. */
+uint32_t procfs_own_netns(void);
+
+/* What a process is now. */
+struct procfs_process {
+	uint64_t start; /* clock ticks since boot */
+	uint32_t uid, euid, nspid; /* nspid: in its own pid namespace */
+	uint32_t netns;		   /* 0: unknown */
+	struct st_inode exe;	   /* 0: unknown */
+	char comm[16];
+};
+
+/* When it started, in clock ticks since boot (never 0); 0: there is none. A zombie is there. */
+uint64_t procfs_start(uint32_t tgid);
+/* 0 or -ESRCH. */
+int procfs_process(uint32_t tgid, struct procfs_process *out);
 
 /* The container id in a task's cgroup path (Docker, containerd, Podman, LXC, systemd-nspawn): 0 or -ENOENT. */
 int procfs_container(uint32_t tgid, char *out, size_t size);

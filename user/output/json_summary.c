@@ -126,7 +126,8 @@ static void put_kernel_totals(struct json_builder *b, const struct summary_event
 	if (!e->kernel_uids)
 		return;
 	json_put(b, "spamtrace.kernel_totals.injections", json_count(e->kernel_injections));
-	json_put(b, "spamtrace.kernel_totals.commits", json_count(e->kernel_commits));
+	if (!e->kernel_no_commits)
+		json_put(b, "spamtrace.kernel_totals.commits", json_count(e->kernel_commits));
 	list = json_array();
 	for (size_t i = 0; list && i < n; i++) {
 		const struct uid_total *t = &e->kernel_uids[i];
@@ -134,7 +135,8 @@ static void put_kernel_totals(struct json_builder *b, const struct summary_event
 
 		json_put_in(b, object, "user.id", json_sprintf("%u", t->uid));
 		json_put_in(b, object, "injections", json_count(t->injections));
-		json_put_in(b, object, "commits", json_count(t->commits));
+		if (!e->kernel_no_commits)
+			json_put_in(b, object, "commits", json_count(t->commits));
 		json_array_append_new(list, object);
 	}
 	json_put(b, "spamtrace.kernel_totals.by_uid", list);

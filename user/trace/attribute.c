@@ -558,7 +558,7 @@ void attribute_removed(const struct removed *r, bool by_mta, struct mail_event *
 	out->queue_id = r->id;
 	out->source = SOURCE_UNKNOWN;
 	out->pid = r->actor.task.tgid;
-	out->uid = r->actor.uid;
+	out->uid = r->actor.uid == UID_UNKNOWN ? COUNT_UNKNOWN : (int64_t)r->actor.uid;
 	out->remover = r->aborted ? "aborted" : by_mta ? "delivered" : "administrator";
 }
 

@@ -138,10 +138,11 @@ struct task *task_find(struct correlate *c, const struct st_task *key)
 	return t;
 }
 
-static void task_drop(struct correlate *c, struct task *t)
+void task_drop(struct correlate *c, struct task *t)
 {
 	struct injection *i = t->injection;
 
+	late_dropped(c, t);
 	HASH_DEL(c->tasks, t);
 	origin_put(c, t->origin);
 	free(t);
@@ -154,8 +155,8 @@ static void task_drop(struct correlate *c, struct task *t)
 	injection_put(c, i);
 }
 
-static struct task *task_add(struct correlate *c, const struct st_task *key, uint64_t origin,
-			     uint64_t injection)
+static struct task *task_add(struct correlate *c, const struct st_task *key, const struct task *parent,
+			     uint64_t time, uint64_t origin, uint64_t injection)
 {
 	struct task *t = task_find(c, key);
 
@@ -173,6 +174,7 @@ static struct task *task_add(struct correlate *c, const struct st_task *key, uin
 		t->injection->tasks++;
 	}
 	HASH_ADD(hh, c->tasks, key, sizeof(t->key), t);
+	late_added(c, t, parent, time);
 	return t;
 }
 
@@ -202,9 +204,9 @@ static int on_origin(struct correlate *c, const struct record *r)
 		c->ops.environment(c->ops.arg, o);
 	o->refs = 1;
 	if (raw->child.tgid) {
-		t = task_add(c, &raw->child, o->id, 0);
+		t = task_add(c, &raw->child, NULL, raw->h.time, o->id, 0);
 	} else if (raw->why == ST_BY_EXEC || raw->why == ST_BY_CGI) {
-		t = task_add(c, &raw->h.task, o->id, 0);
+		t = task_add(c, &raw->h.task, NULL, raw->h.time, o->id, 0);
 	} else {
 		/* held until the connection's end, see correlate_connect() */
 		o->refs++;
@@ -231,7 +233,7 @@ static int on_fork(struct correlate *c, const struct record *r)
 
 	if (!memcmp(&f->child, &f->h.task, sizeof(f->child)))
 		return -EPROTO;
-	t = task_add(c, &f->child, f->origin, f->injection);
+	t = task_add(c, &f->child, parent, f->h.time, f->origin, f->injection);
 	if (!t)
 		return -ENOMEM;
 	if (parent) {
@@ -316,7 +318,7 @@ static int on_exec(struct correlate *c, const struct record *r)
 
 	/* The kernel side's word counts: another injection means that a record in between was lost. */
 	if (!t || (t->injection && t->injection->id != e->injection))
-		t = task_add(c, &e->h.task, e->origin, e->injection);
+		t = task_add(c, &e->h.task, NULL, e->h.time, e->origin, e->injection);
 	if (!t)
 		return -ENOMEM;
 	if (!t->injection) {
@@ -333,6 +335,7 @@ static int on_exec(struct correlate *c, const struct record *r)
 	t->before = t->run;
 	t->run = run;
 	t->mta = mta;
+	late_execed(c, t, e, base);
 	i = t->injection;
 	if (!i) {
 		i = injection_new(c, r, e, t);
@@ -358,7 +361,8 @@ static int on_end(struct correlate *c, const struct record *r)
 		t->injection->exit_code = (int)(e->code >> 8 & 0xff);
 		t->injection->exit_signal = (int)(e->code & 0x7f);
 	}
-	task_drop(c, t);
+	if (!late_ended(c, t))
+		task_drop(c, t);
 	return 0;
 }
 
@@ -410,7 +414,9 @@ static void sweep(struct correlate *c)
 	HASH_ITER(hh, c->tasks, t, next) {
 		if (!left--)
 			break; /* those put to the end must not be met again in this round */
-		if (t->gone) {
+		if (t->ended) {
+			continue; /* correlate_settle() drops it */
+		} else if (t->gone) {
 			c->stats.forgotten++;
 			task_drop(c, t);
 		} else {

@@ -43,6 +43,9 @@ struct injection {
 	UT_hash_handle hh;
 };
 
+/* The uid of a process that was gone before it could be asked. */
+#define UID_UNKNOWN UINT32_MAX
+
 /* Who did a queue operation. */
 struct actor {
 	struct st_task task;
@@ -96,7 +99,12 @@ struct correlate_ops {
 	int (*still_running)(void *arg, const struct origin *o);
 	/* Is a process that is not known to have ended still there? For records that were lost. */
 	bool (*alive)(void *arg, const struct st_task *task);
-	/* How many records of queue operations were lost so far; NULL: none ever. */
+	/*
+	 * Of a late queue operation by a process that is in no line of descent: what is known of process out->task.tgid. Fills uid, euid, nspid,
+	 * netns, exe and comm as far as it is there; they come as UID_UNKNOWN and 0. NULL: nothing ever is.
+	 */
+	void (*actor)(void *arg, struct actor *out);
+	/* How many records of queue operations were lost so far (and of lineage, where operations come late); NULL: none ever. */
 	uint64_t (*lost)(void *arg);
 	void *arg;
 };
@@ -109,6 +117,17 @@ void correlate_free(struct correlate *c);
 
 /* One record, in the order of the ring. 0, or -errno for one that makes no sense (counted in .bad). */
 int correlate_record(struct correlate *c, const struct record *r);
+
+/*
+ * Queue operations come by another way than the ring, with no time and no start time of their task (st_task.start is 0): a task is known by its
+ * tgid alone, and may have ended by the time its operations are read. The caller's rounds are then: (1) all of the ring, (2) read the
+ * operations that there are, (3) all of the ring again, so that everything before them is known, (4) correlate_record() for each operation,
+ * (5) correlate_settle(). What ended before a round's (2) has no operation that comes after its (4): only then is it known whether an
+ * injection was an attempt. Call it before the first record.
+ */
+void correlate_set_late(struct correlate *c);
+/* The end of a round: forgets the tasks that had ended by the end of the round before. */
+void correlate_settle(struct correlate *c);
 
 /* Let time pass: looks again at messages that wait, drops what was lost sight of. `now` is boot ns; call it a few times a second. */
 void correlate_tick(struct correlate *c, uint64_t now);

@@ -14,6 +14,13 @@ struct task {
 	const struct mta *mta;
 	bool gone; /* the process was not there any more at the last sweep */
 	UT_hash_handle hh;
+
+	/* correlate_late.c */
+	struct actor self;    /* as far as records told */
+	uint64_t since;	      /* boot ns of the record that it is known from */
+	uint64_t ended;	      /* in which round, 0: alive */
+	struct task *prev, *next; /* of those that ended */
+	UT_hash_handle by_tgid;	  /* of those alive */
 };
 
 /* A message, or a first id, that something is still missing for. */
@@ -70,6 +77,9 @@ struct correlate {
 	struct waiting *waiting;
 	size_t origin_count, waiting_count;
 	uint64_t swept, swept_all;
+	bool late;
+	uint64_t round;
+	struct task *by_tgid, *ended; /* only if late */
 	uint64_t *picked; /* per queue, boot ns: when pickup last unlinked a maildrop file */
 	/* what ops.lost said when, newest at loss_at - 1 */
 	struct {
@@ -80,6 +90,7 @@ struct correlate {
 };
 
 struct task *task_find(struct correlate *c, const struct st_task *key);
+void task_drop(struct correlate *c, struct task *t);
 struct injection *injection_find(struct correlate *c, uint64_t id);
 void injection_put(struct correlate *c, struct injection *i);
 void injection_free(struct injection *i);
@@ -93,6 +104,17 @@ int correlate_connect(struct correlate *c, const struct record *r);
 /* Joins a message that came over SMTP to the session that it came over. */
 void correlate_join_session(struct correlate *c, struct waiting *w);
 void correlate_forget_sessions(struct correlate *c, uint64_t now);
+
+/* correlate_late.c; all do nothing unless operations come late. The task is in c->tasks. */
+void late_added(struct correlate *c, struct task *t, const struct task *parent, uint64_t time);
+void late_execed(struct correlate *c, struct task *t, const struct st_exec *e, const char *base);
+/* Keeps it until it can have no more operations; false: it is to be dropped now. */
+bool late_ended(struct correlate *c, struct task *t);
+void late_dropped(struct correlate *c, struct task *t);
+/* The task that an operation is of; NULL: none that is known. *doubt says why it may be another one's, else stays. */
+struct task *late_find(struct correlate *c, uint32_t tgid, const char **doubt);
+/* Who did it: the task (NULL: unknown) as it is known, or what ops.actor says. */
+void late_actor(struct correlate *c, const struct task *t, struct actor *out);
 
 int correlate_queue(struct correlate *c, const struct record *r);
 void correlate_wait(struct correlate *c, uint64_t now);

@@ -230,6 +230,7 @@ struct operation {
 	bool has_old;
 	struct task *task;
 	struct actor actor;
+	const char *doubt; /* why it may be another task's; NULL: it is that task's */
 	struct queue_change change;
 };
 
@@ -260,6 +261,7 @@ static struct waiting *wait_new(struct correlate *c, const struct operation *op,
 	w->q.queue = op->queue;
 	w->q.time = op->raw->h.time;
 	w->q.actor = op->actor;
+	w->q.doubt = op->doubt;
 	w->q.injection = i;
 	w->q.origin_lost = op->raw->injection && !injection_find(c, op->raw->injection);
 	message_facts_init(&w->q.facts);
@@ -388,7 +390,7 @@ static struct waiting *picked_message(const struct correlate *c, const struct op
 			continue;
 		if (w->q.time < c->picked[op->queue_index] || (pickup && w->q.time < pickup->q.time))
 			continue;
-		if (pickup && w->q.has_facts && w->q.facts.uid != COUNT_UNKNOWN &&
+		if (pickup && w->q.has_facts && w->q.facts.uid != COUNT_UNKNOWN && pickup->q.actor.uid != UID_UNKNOWN &&
 		    w->q.facts.uid != (int64_t)pickup->q.actor.uid)
 			continue;
 		/* one that could be read is known to be local */
@@ -416,6 +418,7 @@ static void take_pickup(struct waiting *w, const struct waiting *pickup)
 	w->q.origin_lost = pickup->q.origin_lost;
 	memcpy(w->q.first_id, pickup->q.first_id, sizeof(w->q.first_id));
 	w->q.actor = pickup->q.actor;
+	w->q.doubt = pickup->q.doubt;
 }
 
 /* A maildrop file went without becoming a message. */
@@ -430,6 +433,7 @@ static void on_picked(struct correlate *c, struct operation *op)
 {
 	struct waiting *pickup = wait_find(c, op->queue, op->change.id, true), *w;
 	const char *doubt = NULL;
+	bool unknown;
 
 	c->ops.counted(c->ops.arg, op->queue, -1, false);
 	/* the MTA has the message whole by now: what waits for its file can be told */
@@ -444,22 +448,25 @@ static void on_picked(struct correlate *c, struct operation *op)
 		wait_remove(c, pickup);
 		return;
 	}
-	if (strcmp(op->actor.comm, "pickup")) {
+	unknown = c->late && !op->actor.comm[0];
+	if (!unknown && strcmp(op->actor.comm, "pickup")) {
 		if (pickup)
 			drop_pickup(c, pickup, "it was removed from maildrop before it became a message");
 		return;
 	}
 	correlate_wait(c, op->raw->h.time);
 	w = picked_message(c, op, pickup, &doubt);
+	if (unknown && !doubt)
+		doubt = "who took it from maildrop was gone before it could be asked";
 	c->picked[op->queue_index] = op->raw->h.time;
 	if (!w) {
 		if (pickup)
 			drop_pickup(c, pickup, "it reached maildrop, but no message came of it");
 		return;
 	}
+	w->q.doubt = doubt;
 	if (pickup && !doubt)
 		take_pickup(w, pickup);
-	w->q.doubt = doubt;
 	if (!pickup || !pickup->emitted)
 		emit(c, &w->q);
 	wait_remove(c, w);
@@ -569,9 +576,17 @@ int correlate_queue(struct correlate *c, const struct record *r)
 	if (op.queue_index >= c->queue_count)
 		return -EPROTO;
 	op.queue = &c->queues[op.queue_index];
-	op.task = task_find(c, &op.raw->h.task);
-	fill_actor(&op);
-	op.queue->mta->interpret(op.queue, op.raw->op, op.name, op.has_old ? op.old : NULL, op.raw->nspid,
+	if (c->late && !op.raw->h.task.start) {
+		op.task = late_find(c, op.raw->h.task.tgid, &op.doubt);
+		op.actor.task = op.raw->h.task;
+		late_actor(c, op.task, &op.actor);
+		if (op.raw->flags & ST_Q_FOUND_NEW)
+			op.doubt = "it was found in a new directory, not seen to come there";
+	} else {
+		op.task = task_find(c, &op.raw->h.task);
+		fill_actor(&op);
+	}
+	op.queue->mta->interpret(op.queue, op.raw->op, op.name, op.has_old ? op.old : NULL, op.actor.nspid,
 				 &op.change);
 	apply(c, &op);
 	return 0;

@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Queue operations that come by another way than the ring, as fanotify's: the task that one is of is found by its tgid, among those that
+ * are alive and those whose end was read only just now. A tgid can be used again within that time; then who did it is not certain.
+ */
+#include <string.h>
+#include <utlist.h>
+
+#include "trace/correlate_internal.h"
+
+void correlate_set_late(struct correlate *c)
+{
+	c->late = true;
+	c->round = 1;
+}
+
+static void unlist(struct correlate *c, struct task *t)
+{
+	if (t->ended)
+		DL_DELETE(c->ended, t);
+	else
+		HASH_DELETE(by_tgid, c->by_tgid, t);
+}
+
+static void end(struct correlate *c, struct task *t)
+{
+	if (t->ended)
+		return;
+	HASH_DELETE(by_tgid, c->by_tgid, t);
+	t->ended = c->round;
+	DL_APPEND(c->ended, t);
+}
+
+void late_added(struct correlate *c, struct task *t, const struct task *parent, uint64_t time)
+{
+	struct task *before = NULL;
+
+	if (!c->late)
+		return;
+	HASH_FIND(by_tgid, c->by_tgid, &t->key.tgid, sizeof(t->key.tgid), before);
+	if (before)
+		end(c, before); /* its exit was lost */
+	HASH_ADD(by_tgid, c->by_tgid, key.tgid, sizeof(t->key.tgid), t);
+	t->since = time;
+	if (parent)
+		t->self = parent->self;
+	t->self.task = t->key;
+	/* a pid of another namespace is known of what execed only */
+	t->self.nspid = parent && parent->self.nspid == parent->key.tgid ? t->key.tgid : 0;
+}
+
+void late_execed(struct correlate *c, struct task *t, const struct st_exec *e, const char *base)
+{
+	if (!c->late)
+		return;
+	t->self.uid = e->uid;
+	t->self.euid = e->euid;
+	t->self.nspid = e->nspid;
+	t->self.netns = e->netns;
+	t->self.exe = e->exe;
+	memset(t->self.comm, 0, sizeof(t->self.comm));
+	if (base) /* TASK_COMM_LEN is 16 */
+		memcpy(t->self.comm, base, strnlen(base, 15));
+}
+
+bool late_ended(struct correlate *c, struct task *t)
+{
+	if (c->late)
+		end(c, t);
+	return c->late;
+}
+
+void late_dropped(struct correlate *c, struct task *t)
+{
+	if (c->late)
+		unlist(c, t);
+}
+
+void correlate_settle(struct correlate *c)
+{
+	/* in the order of their ends */
+	while (c->ended && c->ended->ended < c->round)
+		task_drop(c, c->ended);
+	c->round++;
+}
+
+/* Were records lost since then, as far as the last readings told? */
+static bool lost_since(const struct correlate *c, uint64_t time)
+{
+	size_t max = sizeof(c->losses) / sizeof(*c->losses);
+	uint64_t before = 0;
+
+	if (!c->loss_at)
+		return false;
+	for (size_t i = c->loss_at; i > 0 && c->loss_at - i < max; i--)
+		if (c->losses[(i - 1) % max].time <= time) {
+			before = c->losses[(i - 1) % max].count;
+			break;
+		}
+	return c->losses[(c->loss_at - 1) % max].count != before;
+}
+
+struct task *late_find(struct correlate *c, uint32_t tgid, const char **doubt)
+{
+	struct task *alive = NULL, *ended = NULL, *t;
+
+	HASH_FIND(by_tgid, c->by_tgid, &tgid, sizeof(tgid), alive);
+	DL_FOREACH(c->ended, t)
+		if (t->key.tgid == tgid) {
+			if (ended || alive)
+				*doubt = "its process id was used twice within a moment";
+			ended = t;
+		}
+	/* its exit may be among what was lost, and the pid another's by now */
+	if (alive && !ended && lost_since(c, alive->since) && !c->ops.alive(c->ops.arg, &alive->key))
+		*doubt = "records were lost, and its process id may have been used again";
+	/* who has just begun has hardly come to its commit */
+	return ended && (!alive || !ended->injection || !ended->injection->commits) ? ended : alive;
+}
+
+void late_actor(struct correlate *c, const struct task *t, struct actor *out)
+{
+	if (t && t->self.exe.ino) {
+		*out = t->self;
+	} else {
+		out->uid = out->euid = UID_UNKNOWN;
+		if (c->ops.actor)
+			c->ops.actor(c->ops.arg, out);
+	}
+	if (t) {
+		out->task = t->key;
+		out->run = t->run;
+		out->before = t->before;
+	}
+}
