@@ -1,0 +1,303 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: GPL-2.0-only
+"""Load, loss and faults, a row each. Runs inside a stage, started by tests/live/faults."""
+import argparse
+import os
+import re
+import signal
+import subprocess
+import time
+
+import faults_stage as fs
+from faults_stage import (OUT, Failed, Tracer, action, get, judge, read, send_cli, send_web, tokens, wait_until)
+import faults_output
+import faults_server
+
+SITES = (1, 2, 3)
+
+
+class Run:
+    """What every row is given."""
+
+    def __init__(self, mta, soak):
+        self.mta, self.soak = mta, soak
+        self.truth = fs.Truth(fs.deploy(), mta)
+        self.problems = []
+        self.row = ""
+        self.tracers = []
+
+    def need(self, right, text):
+        if not right:
+            self.problems.append(text)
+
+    def tracer(self, *args, **more):
+        t = Tracer(self.row, *args, **more)
+        self.tracers.append(t)
+        return t.ready()
+
+    def prefix(self, kind, site, part=0):
+        return f"{self.row}.{kind}.s{site}.{part}"
+
+    def begin(self, count, part=0, sites=SITES):
+        """Senders of `count` messages each, and the tokens that they will send."""
+        prefixes = [self.prefix("cli", s, part) for s in sites]
+        return [send_cli(p, count) for p in prefixes], [t for p in prefixes for t in tokens(p, count)]
+
+    def send(self, count, part=0, sites=SITES):
+        processes, wanted = self.begin(count, part, sites)
+        for p in processes:
+            fs.finish(p)
+        return wanted
+
+    def web(self, kind, count, part=0, sites=SITES):
+        prefixes = [self.prefix(kind, s, part) for s in sites]
+        for p in prefixes:
+            send_web(p, count)
+        return [t for p in prefixes for t in tokens(p, count)]
+
+    def settle(self, tracer, wanted, recorded=None):
+        """Waits for the queue, and for the recording as far as it comes."""
+        wait_until("every message in the queue", lambda: self.truth.settled(wanted))
+        want = len(wanted) if recorded is None else recorded
+        try:
+            wait_until("", lambda: tracer.count() >= want, 10 if recorded is None else 3)
+        except Failed:
+            pass  # what is missing is the judge's to say
+
+    def judge(self, tracer, wanted):
+        self.truth.look()
+        j = judge(tracer.records(), self.truth.queue, wanted, self.truth.fields)
+        self.problems += j.wrong[:4] + j.problems[:4]
+        return j
+
+    def all_exact(self, tracer, wanted, status=0):
+        """Ends the tracer and asks for everything."""
+        self.settle(tracer, wanted)
+        got = tracer.stop()
+        self.need(got == status, f"exit status {got} instead of {status}")
+        j = self.judge(tracer, wanted)
+        self.need(not j.missing, f"not reported: {j.missing[:3]} of {len(j.missing)}")
+        self.need(not j.unsure, f"not exact: {len(j.unsure)}, {[get(r, 'spamtrace.reason') for r in j.unsure[:2]]}")
+        self.need(j.exact == len(wanted), f"{j.exact} exact of {len(wanted)}")
+        self.need(not tracer.lost(), f"lost: {tracer.lost()}")
+        return j
+
+    def kernel_totals(self, tracer, per_uid):
+        """The kernel's own numbers against {uid: messages}."""
+        totals = get(tracer.ended(), "spamtrace.kernel_totals") or {}
+        have = {r["user"]["id"]: (r["injections"], r["commits"]) for r in totals.get("by_uid", [])}
+        for uid, n in per_uid.items():
+            self.need(have.get(uid) == (n, n), f"the kernel counted {have.get(uid)} for uid {uid}, {n} were sent")
+        return have
+
+
+# ---- load ----
+
+def storm(run):
+    t = run.tracer()
+    by_shell = subprocess.Popen(["/opt/faults/storm", "10", "20000"], stdout=subprocess.PIPE, text=True)
+    senders, wanted = run.begin(40)
+    rate = by_shell.communicate(timeout=60)[0].split()
+    for s in senders:
+        fs.finish(s)
+    # the same below a PHP script: every fork of it is carried and recorded
+    by_php = fs.as_site(1, ["php", "-r", "passthru('/opt/faults/storm 10 10000');"])
+    senders, more = run.begin(40, 1)
+    second = by_php.communicate(timeout=60)[0].split()
+    for s in senders:
+        fs.finish(s)
+    run.need(by_shell.returncode == 0 and by_php.returncode == 0, "a storm failed")
+    j = run.all_exact(t, wanted + more)
+    rates = [f"{int(n)} execs at {int(n) / float(s):.0f}/s" for n, s in (rate, second)]
+    return f"{rates[0]}, {rates[1]} below PHP; {j}"
+
+
+def forks(run):
+    t = run.tracer()
+    script = [f"{fs.docroot(s)}/fork.php" for s in SITES]
+    start = time.monotonic()
+    workers = [fs.as_site(s, ["php", script[s - 1], "5000"]) for s in SITES[:2]]
+    senders, wanted = run.begin(40)
+    done = [w.communicate(timeout=120)[0].split() for w in workers]
+    seconds = time.monotonic() - start
+    for s in senders:
+        fs.finish(s)
+    connection = subprocess.run(["curl", "-s", "-H", f"Host: {fs.DOMAINS[2]}", "http://127.0.0.1:8082/fork.php?n=500"],
+                                capture_output=True, text=True, check=True)
+    run.need(connection.stdout.split()[-1:] == ["500"], f"FPM: {connection.stdout[:100]}")
+    forked = sum(int(d[1]) for d in done)
+    run.need(forked == 10000, f"{forked} forks")
+    j = run.all_exact(t, wanted)
+    attempts = [r for r in t.records() if action(r) == "mail-attempted"]
+    run.need(not attempts, f"{len(attempts)} attempts reported of workers that sent nothing")
+    return f"{forked} forks ({done[0][0]}) in {seconds:.1f} s, 500 programs by FPM; {j}"
+
+
+def lossy(run, t, wanted, strict):
+    run.settle(t, wanted, 0)
+    status = t.stop()
+    run.need(status == (2 if strict else 0), f"exit status {status} with{'' if strict else 'out'} --strict")
+    j = run.judge(t, wanted)
+    lost = t.lost()
+    run.need(not (j.missing or j.unsure) or lost, "messages are missing, but nothing is said to be lost")
+    for r in j.unsure:
+        run.need(get(r, "spamtrace.reason"), f"{get(r, 'email.local_id')}: not exact, without a reason")
+    return j, lost
+
+
+def tiny_ring(run):
+    words = []
+    for part, strict in enumerate((True, False)):
+        t = run.tracer("--ring", "0.004", "-o", "table", *(["--strict"] if strict else []))
+        wanted = run.send(50, part)
+        j, lost = lossy(run, t, wanted, strict)
+        run.need(lost and all(k in ("ring-origin", "ring-lineage", "ring-exec", "ring-queue", "origin-missing",
+                                    "inconsistent") for k in lost), f"lost: {lost}")
+        run.need(j.exact < len(wanted), "nothing was lost in a ring of 4 KiB")
+        run.kernel_totals(t, {str(10000 + s): 50 for s in SITES})
+        run.need(b"LOST" in read(t.stdout) and b"COUNTED" in read(t.stdout), "the summary does not say what was lost")
+        words.append(str(j))
+    return f"{words[0]}; lost {sum(lost.values())} of {len(lost)} kinds; kernel totals exact"
+
+
+def stopped(run):
+    """The consumer is stopped: with the ring of everyday, and with one that must overflow."""
+    words = []
+    for part, ring in enumerate(("16", "1")):
+        t = run.tracer("--ring", ring, "--strict", "-o", "table")
+        senders, wanted = run.begin(100000, part)
+        time.sleep(1)
+        before = len([x for x in run.truth.look().values() if x.startswith(f"{run.row}.cli") and f".{part}#" in x])
+        t.kill(signal.SIGSTOP)
+        time.sleep(10)
+        during = len([x for x in run.truth.look().values() if x.startswith(f"{run.row}.cli") and f".{part}#" in x])
+        t.kill(signal.SIGCONT)
+        open("/tmp/enough", "w").close()
+        sent = [fs.finish(s) for s in senders]
+        os.unlink("/tmp/enough")
+        prefixes = [run.prefix("cli", s, part) for s in SITES]
+        wanted = [x for p, (n, _) in zip(prefixes, sent) for x in tokens(p, n)]
+        run.settle(t, wanted, len(wanted))
+        status = t.stop()
+        j = run.judge(t, wanted)
+        lost = t.lost()
+        run.need(during - before > 20, f"the server stood still: {during - before} messages in 10 s")
+        longest = max(ms for _, ms in sent)
+        run.need(longest < 5000, f"a message took {longest} ms")
+        run.need(not (j.missing or j.unsure) or lost, f"{j}, but nothing is said to be lost")
+        run.need(status == (2 if lost else 0), f"exit status {status} with losses {lost}")
+        run.kernel_totals(t, {str(10000 + s): n for s, (n, _) in zip(SITES, sent)})
+        if ring == "1":
+            run.need(lost, "a ring of 1 MiB held 10 s of mail: no loss was provoked")
+        words.append(f"{ring} MiB: {(during - before) / 10:.0f} mails/s meanwhile, longest {longest} ms; {j}; "
+                     f"lost {sum(lost.values())}")
+    return "; ".join(words)
+
+
+def replay(run):
+    """The user side alone: a million messages from 10,000 scripts."""
+    import json
+    small, large = (json.loads(subprocess.run(["/opt/faults/replay", n, "10000"], capture_output=True, check=True,
+                                              text=True).stdout) for n in ("200000", "1000000"))
+    run.need(large["messages"] == large["exact"] == 1000000, f"{large}")
+    run.need(large["bad"] == 0 and large["tasks"] <= 8192, f"{large}")
+    run.need(large["rss"] < 32, f"{large['rss']} MiB")
+    run.need(large["rss"] - small["rss"] < 1, f"grows: {small['rss']} MiB after 200,000, {large['rss']} MiB after all")
+    return (f"1,000,000 messages, 10,000 scripts: {large['rss']} MiB ({small['rss']} after 200,000), "
+            f"{large['user_us']} µs each, lost 0")
+
+
+def soak(run):
+    t = run.tracer("--strict", "-o", "json", stdout=subprocess.DEVNULL)
+    senders = [send_cli(run.prefix("cli", s), 10000000, "sink@localhost") for s in SITES]
+    samples = []
+    end = time.monotonic() + run.soak
+    while time.monotonic() < end:
+        time.sleep(1)
+        samples.append((t.rss_kib(), t.descriptors()))
+    open("/tmp/enough", "w").close()
+    sent = sum(fs.finish(s)[0] for s in senders)
+    os.unlink("/tmp/enough")
+    try:
+        wait_until("", lambda: t.count() >= sent, 30)
+    except Failed:
+        pass
+    time.sleep(1)
+    status = t.stop()
+    run.need(status == 0, f"exit status {status}, lost {t.lost()}")
+    mails = [r for r in t.records() if action(r) == "mail-queued"]
+    exact = [r for r in mails if get(r, "spamtrace.attribution") == "exact"]
+    run.need(len(mails) == len(exact) == sent, f"{sent} sent, {len(mails)} reported, {len(exact)} exact")
+    wrong = [r for r in exact if (get(r, "email.subject") or "").startswith("[") and
+             get(r, "file.path") != run.truth.fields(get(r, "email.subject")[1:].split("]")[0])["file.path"]]
+    run.need(not wrong, f"{len(wrong)} wrong: {wrong[:1]}")
+    warm, last = samples[len(samples) // 3][0], max(r for r, _ in samples[-5:])
+    fds = {n for _, n in samples[len(samples) // 3:]}
+    run.need(last <= warm * 1.05 + 512, f"memory grows: {warm} KiB after warm-up, {last} KiB at the end")
+    run.need(max(fds) - min(fds) <= 1, f"descriptors: {sorted(fds)}")
+    return (f"{sent} messages in {run.soak} s, all exact, lost 0; {warm / 1024:.1f} MiB after warm-up, "
+            f"{last / 1024:.1f} MiB at the end; {sorted(fds)} descriptors")
+
+
+def control(run):
+    """The judge itself: altered records must be caught."""
+    t = run.tracer()
+    wanted = run.send(2)
+    run.settle(t, wanted)
+    t.stop()
+    records, queue = t.records(), run.truth.look()
+    run.need(not judge(records, queue, wanted, run.truth.fields).wrong, "the unaltered recording is judged wrong")
+    i = next(i for i, r in enumerate(records) if action(r) == "mail-queued")
+    for name in ("file.path", "user.id", "spamtrace.culprit.line", "email.local_id"):
+        import copy
+        made = copy.deepcopy(records)
+        fs.check.put(made[i], name, fs.check.other(get(made[i], name)))
+        run.need(judge(made, queue, wanted, run.truth.fields).wrong, f"an altered {name} was not caught")
+    run.need(judge(records[:i] + records[i + 1:], queue, wanted, run.truth.fields).missing,
+             "a message left out was not caught")
+    run.need(judge(records + [records[i]], queue, wanted, run.truth.fields).wrong, "one given twice was not caught")
+    return "6 altered recordings caught"
+
+
+ROWS = (
+    ("control", control), ("storm", storm), ("forks", forks), ("tiny-ring", tiny_ring), ("stopped", stopped),
+    *faults_server.ROWS, *faults_output.ROWS, ("replay", replay), ("soak", soak),
+)
+
+
+def main():
+    p = argparse.ArgumentParser()
+    p.add_argument("--only", default="")
+    p.add_argument("--soak", type=int, default=60)
+    args = p.parse_args()
+    subprocess.run(["bash", "-c", """set -euo pipefail
+        . /src/scripts/lib/hosting.sh; . /src/scripts/lib/servers.sh; . /src/scripts/lib/mta.sh
+        start_mta; start_modphp mod 8081; start_fpm fpm; start_proxy px 8082 fpm unix"""], check=True)
+    run = Run(os.environ["STAGE_MTA"], args.soak)
+    passed = failed = 0
+    for name, row in ROWS:
+        if not re.search(args.only, name):
+            continue
+        run.row, run.problems, run.tracers = name, [], []
+        start = time.monotonic()
+        try:
+            text = row(run)
+        except Exception as e:  # noqa: BLE001  a row that cannot be run is a failed row
+            run.problems.append(f"{type(e).__name__ if not isinstance(e, Failed) else 'gave up'}: {e}")
+            text = ""
+        for t in run.tracers:
+            if t.process.poll() is None:
+                t.process.kill()
+                t.process.wait()
+        right = not run.problems
+        passed, failed = passed + right, failed + (not right)
+        print(f"{' ' if right else '!'} {name:<14} {time.monotonic() - start:5.1f} s  {text}", flush=True)
+        for problem in run.problems[:8]:
+            print(f"      {problem}", flush=True)
+    with open(f"{OUT}/done", "w", encoding="ascii"):
+        pass
+    print(f"{passed} passed, {failed} failed")
+    return 1 if failed or not passed else 0
+
+
+raise SystemExit(main())

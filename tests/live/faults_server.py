@@ -1,0 +1,217 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Rows of faults.py: what happens to the server and to the tracer's process."""
+import glob
+import os
+import shutil
+import signal
+import subprocess
+import time
+
+import faults_stage as fs
+from faults_stage import Failed, Tracer, action, get, read, wait_until
+
+SERVERS = "set -euo pipefail; . /src/scripts/lib/hosting.sh; . /src/scripts/lib/servers.sh; . /src/scripts/lib/mta.sh; "
+
+
+def shell(text):
+    done = subprocess.run(["bash", "-c", SERVERS + text], capture_output=True, text=True, check=False, timeout=120)
+    if done.returncode:
+        raise Failed(f"{text}: {done.stdout[-200:]} {done.stderr[-300:]}")
+
+
+def processes(name):
+    """Pids of the stage's processes of that name."""
+    own = os.readlink("/proc/self/ns/mnt")
+    found = []
+    for path in glob.glob("/proc/[0-9]*/comm"):
+        pid = path.split("/")[2]
+        try:
+            if read(path).decode().strip() == name and os.readlink(f"/proc/{pid}/ns/mnt") == own:
+                found.append(int(pid))
+        except OSError:
+            continue
+    return found
+
+
+def pins():
+    return sorted(glob.glob("/sys/fs/bpf/**", recursive=True))
+
+
+def kill(run):
+    before = pins()
+    a = run.tracer()
+    ids = a.bpf_ids()
+    run.need({k for k, _ in ids} >= {"prog_id", "map_id"}, f"what it holds was not found: {ids}")
+    run.need(fs.bpf_alive(ids) == ids, "the kernel does not know what the tracer holds")
+    slow = [fs.as_site(s, ["php", f"{fs.docroot(s)}/slow.php", run.prefix("slow", s)]) for s in (1, 2)]
+    in_flight = [run.prefix("slow", s) for s in (1, 2)]
+    for token in in_flight:
+        wait_until("the slow injection", lambda t=token: os.path.exists(f"/tmp/waiting-{t}"))
+    busy, wanted = run.begin(60)
+    wait_until("some messages", lambda: a.count() >= 20)
+    a.kill(signal.SIGKILL)
+    a.process.wait()
+    try:
+        wait_until("", lambda: not fs.bpf_alive(ids), 10)
+    except Failed:
+        run.need(False, f"left behind: {sorted(fs.bpf_alive(ids))}")
+    run.need(pins() == before, "pinned objects were left behind")
+    b = run.tracer()
+    open("/tmp/go", "w").close()
+    for p in slow:
+        p.wait(60)
+    os.unlink("/tmp/go")
+    for p in busy:
+        fs.finish(p)
+    later = run.send(20, 1)
+    run.settle(b, wanted + later + in_flight, len(later) + len(in_flight))
+    time.sleep(0.5)
+    status = b.stop()
+    j = run.judge(b, later + in_flight)
+    run.need(status == 0, f"exit status {status} after the restart, lost {b.lost()}")
+    run.need(not j.missing, f"not reported after the restart: {j.missing[:3]}")
+    by_token = {run.truth.queue.get(get(r, "email.local_id")): r for r in b.records() if action(r) == "mail-queued"}
+    for token in in_flight:
+        r = by_token.get(token, {})
+        run.need(get(r, "spamtrace.attribution") in ("none", "inferred") and get(r, "spamtrace.reason"),
+                 f"in flight: {get(r, 'spamtrace.attribution')}, {get(r, 'spamtrace.reason')}")
+    words = {get(by_token[t], "spamtrace.attribution") for t in in_flight if t in by_token}
+    for token in later:
+        run.need(get(by_token.get(token, {}), "spamtrace.attribution") == "exact", f"{token} is not exact")
+    first = run.judge(a, [])
+    return (f"{len(ids)} kernel objects gone, no pins; before: {first.exact} exact, after: {j.exact} exact, "
+            f"{len(j.unsure)} not proved; in flight: {', '.join(sorted(map(str, words)))}")
+
+
+def mta(run):
+    t = run.tracer()
+    senders, wanted = run.begin(60)
+    wait_until("some messages", lambda: t.count() >= 20)
+    if run.mta == "postfix":
+        shell("postfix stop >/dev/null 2>&1; sleep 1; postfix start >/dev/null 2>&1")
+    else:
+        for pid in processes("qmail-send"):
+            os.kill(pid, signal.SIGTERM)
+        wait_until("the end of qmail-send", lambda: not processes("qmail-send"))
+        # the rest of start_qmail() is there already
+        subprocess.Popen(["/var/qmail/bin/qmail-start"], cwd="/", stdin=subprocess.DEVNULL,
+                         stdout=open("/var/log/stage/qmail-again.log", "wb"), stderr=subprocess.STDOUT)
+        wait_until("qmail-send", lambda: processes("qmail-send"))
+    for s in senders:
+        fs.finish(s)
+    wanted += run.send(20, 1)
+    j = run.all_exact(t, wanted)
+    for q in get(t.ended(), "spamtrace.queues"):
+        run.need(not get(q, "spamtrace.queue.unexplained") and not get(q, "queue.unexplained")
+                 and not q.get("unexplained"), f"the books: {q}")
+    return f"{run.mta} stopped and started between; {j}"
+
+
+def httpd(run):
+    t = run.tracer()
+    conf = "/etc/stage/mod.conf"
+    env = "export PHP_INI_SCAN_DIR=:/etc/stage/mod.ini.d; "
+    wanted = run.web("mod", 5)
+    masters = [read("/run/apache/mod.pid").strip()]
+    shell(f"{env} apache2 -f {conf} -k graceful")
+    wanted += run.web("mod", 5, 1)
+    masters.append(read("/run/apache/mod.pid").strip())
+    pid = int(masters[0])
+    shell(f"apache2 -f {conf} -k stop")
+    wait_until("the end of httpd", lambda: not os.path.exists(f"/proc/{pid}"))
+    shell(f"{env} run_httpd mod 8081 :/etc/stage/mod.ini.d")
+    wanted += run.web("mod", 5, 2)
+    masters.append(read("/run/apache/mod.pid").strip())
+    run.need(masters[0] == masters[1] != masters[2], f"masters: {masters}")
+    j = run.all_exact(t, wanted)
+    return f"graceful, then stopped and started (new master, new module address); {j}"
+
+
+def replace(path):
+    shutil.copy2(path, f"{path}.new")
+    old = os.stat(path).st_ino
+    os.rename(f"{path}.new", path)
+    return old != os.stat(path).st_ino
+
+
+def php(run):
+    t = run.tracer()
+    version = os.listdir("/etc/php")[0]
+    wanted = run.send(5) + run.web("fpm", 5)
+    cli, fpm = os.path.realpath("/usr/bin/php"), f"/usr/sbin/php-fpm{version}"
+    run.need(replace(cli) and replace(fpm), "the programs are the same inodes as before")
+    wanted += run.web("fpm", 5, 1)  # workers of the old one
+    wanted += run.send(5, 2)
+    pid = int(read("/run/fpm/fpm/pid"))
+    os.kill(pid, signal.SIGUSR2)
+    wait_until("the new FPM", lambda: not os.readlink(f"/proc/{int(read('/run/fpm/fpm/pid') or pid)}/exe")
+               .endswith("(deleted)"))
+    wait_until("its socket", lambda: os.path.exists("/run/fpm/fpm/site1.sock"))
+    time.sleep(0.5)
+    wanted += run.web("fpm", 5, 3)
+    wanted += run.send(5, 4)
+    run.settle(t, wanted)
+    status = t.stop()
+    j = run.judge(t, wanted)
+    run.need(status == 0, f"exit status {status}, lost {t.lost()}")
+    run.need(not j.missing, f"not reported: {j.missing[:3]}")
+    for r in j.unsure:
+        run.need(get(r, "spamtrace.reason"), "not exact, without a reason")
+    # a program never seen before is looked at when it is started, and may be quicker than that look
+    run.need(len(j.unsure) <= 2, f"{len(j.unsure)} not proved: {[get(r, 'spamtrace.reason') for r in j.unsure[:2]]}")
+    return f"php and php-fpm moved over, FPM re-executed; {j}"
+
+
+def log(run):
+    t = run.tracer()
+    path = read("/run/mail-log").decode().strip()
+    senders, wanted = run.begin(30)
+    wait_until("some messages", lambda: t.count() >= 10)
+    os.rename(path, f"{path}.1")
+    if run.mta == "postfix":
+        shell("postfix reload >/dev/null 2>&1")
+    for s in senders:
+        fs.finish(s)
+    wanted += run.send(10, 1)
+    return f"{run.all_exact(t, wanted)}"
+
+
+def two(run):
+    a, b = run.tracer(), run.tracer()
+    senders, wanted = run.begin(30)
+    for s in senders:
+        fs.finish(s)
+    first = run.all_exact(a, list(wanted))
+    wanted += run.send(10, 1)
+    second = run.all_exact(b, wanted)
+    return f"first: {first}; second, and after the first had ended: {second}"
+
+
+def start(run):
+    idle = subprocess.Popen(["/opt/faults/storm", "idle", "2000"], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    idle.stdout.readline()
+    shell("""start_fpm crowd; sed -i -e 's/pm = ondemand/pm = static/' -e 's/pm.max_children = 4/pm.max_children = 32/' \
+        /etc/stage/crowd.conf; kill -USR2 $(cat /run/fpm/crowd/pid)""")
+    version = os.listdir("/etc/php")[0]
+    comm = f"php-fpm{version}"
+    try:
+        wait_until("500 FPM workers", lambda: len(processes(comm)) >= 500, 90)
+        workers, others = len(processes(comm)), len(glob.glob("/proc/[0-9]*"))
+        t = Tracer(run.row, "--strict", "-o", "table")
+        run.tracers.append(t)
+        t.ready()
+        seconds = t.seconds
+        wanted = run.send(5) + run.web("fpm", 5)
+        rss = t.rss_kib() / 1024
+        run.all_exact(t, wanted)
+    finally:
+        idle.stdin.close()
+        idle.wait()
+        shell("kill -TERM $(cat /run/fpm/crowd/pid)")
+        wait_until("the end of FPM", lambda: len(processes(comm)) < 100)
+    run.need(seconds < 5, f"tracing after {seconds:.2f} s")
+    return f"tracing after {seconds:.2f} s beside {others} processes, {workers} of them FPM; {rss:.1f} MiB"
+
+
+ROWS = (("sigkill", kill), ("mta-restart", mta), ("httpd-restart", httpd), ("php-replaced", php), ("log-rotated", log),
+        ("two-at-once", two), ("start-crowd", start))
