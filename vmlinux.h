@@ -156,8 +156,17 @@ struct upid {
 	struct pid_namespace *ns;
 };
 
+struct hlist_node {
+	struct hlist_node *next, **pprev;
+};
+
+struct hlist_head {
+	struct hlist_node *first;
+};
+
 struct pid {
 	unsigned int level;
+	struct hlist_head tasks[2]; /* of each enum pid_type */
 	struct upid numbers[1];
 };
 
@@ -186,6 +195,7 @@ struct task_struct {
 	struct task_struct *real_parent;
 	struct task_struct *group_leader;
 	struct pid *thread_pid;
+	struct hlist_node pid_links[2];
 	u64 start_boottime;
 	u64 self_exec_id;
 	const struct cred *cred;
@@ -227,6 +237,7 @@ struct sock_common {
 
 struct sock {
 	struct sock_common __sk_common;
+	struct pid *sk_peer_pid;
 };
 
 struct socket {

@@ -72,6 +72,70 @@ static __always_inline __u64 top_word(__u64 word)
 	return out;
 }
 
+#define S_IFMT	 0170000
+#define S_IFSOCK 0140000
+#define UNIX_FDS 48
+
+/* The process at the other end of a Unix socket, by the credentials that connect(2) left there. */
+static __always_inline void comm_of(struct pid *pid, char comm[16])
+{
+	struct hlist_node *node = BPF_CORE_READ(pid, tasks[1].first); /* PIDTYPE_TGID */
+	struct task_struct *task;
+
+	if (!node)
+		return;
+	task = (void *)node - bpf_core_field_offset(struct task_struct, pid_links) - sizeof(*node);
+	BPF_CORE_READ_INTO(comm, task, comm);
+}
+
+/*
+ * Postfix's cleanup takes a message over the one connection that it has accepted: from pickup, smtpd, bounce, local. That tells a message's
+ * source even when its file is gone before anybody can read it. Sockets that cleanup itself connected lead to master, which listens for all.
+ */
+static __noinline int unix_peer(struct task_struct *task, struct st_queue *q)
+{
+	struct fdtable *fdt = BPF_CORE_READ(task, files, fdt);
+	struct file **fds = BPF_CORE_READ(fdt, fd);
+	__u32 max = BPF_CORE_READ(fdt, max_fds);
+
+	if (!q)
+		return 0;
+	for (__u32 i = 3; i < UNIX_FDS; i++) {
+		struct file *file = NULL;
+		struct socket *socket;
+		struct sock *sk;
+		struct pid *pid;
+
+		if (i >= max)
+			break;
+		bpf_probe_read_kernel(&file, sizeof(file), &fds[i]);
+		if (!file || (BPF_CORE_READ(file, f_inode, i_mode) & S_IFMT) != S_IFSOCK)
+			continue;
+		socket = BPF_CORE_READ(file, private_data);
+		sk = BPF_CORE_READ(socket, sk);
+		if (BPF_CORE_READ(sk, __sk_common.skc_family) != 1 || BPF_CORE_READ(sk, __sk_common.skc_state) != 1)
+			continue;
+		pid = BPF_CORE_READ(sk, sk_peer_pid);
+		if (!pid)
+			continue;
+		comm_of(pid, q->peer);
+		if (q->peer[0] && !(q->peer[0] == 'm' && q->peer[1] == 'a' && q->peer[2] == 's'))
+			return 0;
+		q->peer[0] = 0;
+	}
+	return 0;
+}
+
+static __always_inline bool is_cleanup(const char comm[16])
+{
+	static const char name[8] = "cleanup";
+
+	for (int i = 0; i < 8; i++)
+		if (comm[i] != name[i])
+			return false;
+	return true;
+}
+
 static __always_inline void fill_queue(struct st_queue *q, struct task_struct *task,
 				       const struct st_task *self, __u32 op, __u32 queue)
 {
@@ -91,6 +155,8 @@ static __always_inline void fill_queue(struct st_queue *q, struct task_struct *t
 	q->netns = BPF_CORE_READ(task, nsproxy, net_ns, ns.inum);
 	exe_id(task, &q->exe);
 	bpf_get_current_comm(q->comm, sizeof(q->comm));
+	if (op == ST_OP_RENAME && is_cleanup(q->comm))
+		unix_peer(task, q);
 }
 
 static __always_inline void submit_queue(struct queue_record *r, const struct st_task *self)
@@ -458,8 +524,6 @@ static __always_inline void append_name(struct queue_record *r, struct task_stru
 	s->cut |= leaf.cut;
 }
 
-#define S_IFMT	 0170000
-#define S_IFSOCK 0140000
 #define PEER_FDS 16
 
 /*

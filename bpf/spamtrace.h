@@ -238,6 +238,7 @@ struct st_queue {
 	struct st_str name; /* relative to the queue's root: of the new name, or of what was removed */
 	struct st_str old;  /* link, rename */
 	char comm[16];
+	char peer[16]; /* Postfix's cleanup, rename: the process that it takes the message from; "": unknown */
 };
 
 /* In map `queues`, keyed by the inode of a queue's root. */

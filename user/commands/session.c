@@ -57,13 +57,8 @@ void session_send_mail(struct session *s, struct mail_event *e)
 
 static const char *user_name(void *arg, uint32_t uid)
 {
-	struct session *s = arg;
-	const struct passwd *pw = user_by_uid((uid_t)uid);
-
-	if (!pw)
-		return NULL;
-	snprintf(s->user, sizeof(s->user), "%s", pw->pw_name);
-	return s->user;
+	(void)arg;
+	return user_name_of((uid_t)uid);
 }
 
 static const char *php_version(void *arg, uint32_t image)
@@ -199,6 +194,11 @@ static void on_counted(void *arg, struct mta_queue *q, int change, bool in_fligh
 	balance_change(balance_of(arg, q), change, in_flight);
 }
 
+static void on_orphaned(void *arg, struct mta_queue *q, int change)
+{
+	balance_orphan(balance_of(arg, q), change);
+}
+
 static void on_connected(void *arg, const struct st_connect *k, const struct origin *o)
 {
 	struct session *s = arg;
@@ -306,6 +306,7 @@ void session_callbacks(struct session *s, struct correlate_ops *c, struct attrib
 			.attempted = on_attempted,
 			.removed = on_removed,
 			.counted = on_counted,
+			.orphaned = on_orphaned,
 			.connected = on_connected,
 			.open = open_message,
 			.facts = read_facts,

@@ -58,6 +58,7 @@ struct queue_change {
 	char id[QUEUE_ID_MAX]; /* the queue id as the MTA logs it */
 	bool needs_run;	       /* count as a commit only if the process is not a RUN_DELIVERY */
 	bool incomplete;       /* QUEUE_REMOVE: gone before the MTA had it whole, as a refused or broken SMTP transaction leaves it */
+	bool failed;	       /* QUEUE_REMOVE: the MTA gave it up */
 };
 
 /* A queue found on this host. Strings are owned by the struct. */

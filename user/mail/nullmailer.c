@@ -72,7 +72,7 @@ static void interpret(const struct mta_queue *q, uint32_t op, const char *name, 
 	if (op == ST_OP_LINK)
 		out->verb = !old || strncmp(old, "tmp/", 4) == 0 ? QUEUE_COMMIT : QUEUE_NOTHING;
 	else if (op == ST_OP_UNLINK || !in_queue)
-		out->verb = QUEUE_REMOVE;
+		out->verb = QUEUE_REMOVE, out->failed = !in_queue;
 	else if (op == ST_OP_RENAME && old && strncmp(old, "queue/", 6) == 0)
 		out->verb = QUEUE_MOVED;
 }

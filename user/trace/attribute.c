@@ -475,8 +475,11 @@ static void set_smtp(const struct queued *q, struct attribution_room *room, stru
 		e->client_ip = q->facts.client_ip;
 		e->evidence |= HAS(EVIDENCE_QUEUE_FILE);
 	}
-	if (!q->injection)
+	if (!q->injection) {
+		if (!q->has_facts)
+			weaken(e, ATTRIBUTION_INFERRED, q->no_facts);
 		return;
+	}
 	if (env_value(q->injection, "TCPREMOTEIP", room->client, sizeof(room->client))) {
 		e->client_ip = room->client;
 		e->evidence |= HAS(EVIDENCE_ENVIRONMENT);
@@ -559,7 +562,10 @@ void attribute_removed(const struct removed *r, bool by_mta, struct mail_event *
 	out->source = SOURCE_UNKNOWN;
 	out->pid = r->actor.task.tgid;
 	out->uid = r->actor.uid == UID_UNKNOWN ? COUNT_UNKNOWN : (int64_t)r->actor.uid;
-	out->remover = r->aborted ? "aborted" : by_mta ? "delivered" : "administrator";
+	out->remover = r->aborted		? "aborted"
+		       : r->by_tool || !by_mta	? "administrator"
+		       : r->bounced		? "bounced"
+						: "delivered";
 }
 
 void attribute_connect(const struct attribute_ops *ops, const struct st_connect *k, const struct origin *o,

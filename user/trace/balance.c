@@ -27,6 +27,12 @@ void balance_change(struct balance *b, int change, bool in_flight)
 	}
 }
 
+void balance_orphan(struct balance *b, int change)
+{
+	b->totals.orphans += change;
+	b->totals.in_flight -= change;
+}
+
 void balance_queued(struct balance *b, enum source source)
 {
 	b->queued++;
@@ -56,7 +62,20 @@ static int64_t outside(int64_t n, int64_t low, int64_t high)
 
 static void describe(struct balance *b, int64_t partial)
 {
+	const struct balance_totals *t = &b->totals;
+
 	b->note[0] = '\0';
+	if (!b->unexplained && (t->in_flight > 0 || t->orphans > 0)) {
+		int n = t->in_flight <= 0 ? 0
+					  : snprintf(b->note, sizeof(b->note),
+						     "%" PRId64 " file%s being written and no message yet",
+						     t->in_flight, t->in_flight == 1 ? " is" : "s are");
+
+		if (t->orphans > 0)
+			snprintf(b->note + n, sizeof(b->note) - (size_t)n,
+				 "%s%" PRId64 " file%s left by a killed process and will be no message", n ? "; " : "",
+				 t->orphans, t->orphans == 1 ? " is" : "s are");
+	}
 	if (!b->unexplained)
 		return;
 	if (b->unexplained > 0 && partial >= b->unexplained)
@@ -112,7 +131,7 @@ void balance_event(const struct balance *b, uint64_t wall_ns, struct queue_event
 		.queued = b->queued,
 		.removed = b->removed,
 		.in_flight = b->totals.in_flight,
-		.orphans = b->partial > 0 ? b->partial : 0,
+		.orphans = higher(b->totals.orphans, b->partial > 0 ? b->partial : 0),
 		.unexplained = b->unexplained,
 		.note = b->note[0] ? b->note : NULL,
 		.missing = b->missing,

@@ -15,6 +15,7 @@
 struct balance_totals {
 	uint64_t entered, left;	 /* names of messages, by the hooks */
 	int64_t in_flight;	 /* files that are no message yet, net since the start */
+	int64_t orphans;	 /* files that no process writes any more; not in in_flight */
 	uint64_t flight_in, flight_out;
 };
 
@@ -44,6 +45,8 @@ void balance_init(struct balance *b, const char *mta, const char *directory);
 
 /* An operation that the hooks saw. */
 void balance_change(struct balance *b, int change, bool in_flight);
+/* A file in flight turned out to be left by a killed process (+1), or is one no more (-1). */
+void balance_orphan(struct balance *b, int change);
 void balance_queued(struct balance *b, enum source source);
 void balance_removed(struct balance *b);
 

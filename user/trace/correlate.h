@@ -53,6 +53,7 @@ struct actor {
 	struct st_inode exe;
 	char comm[17];
 	enum run run, before; /* what its program runs for, and what the one before it in this line of descent did */
+	char peer[17]; /* Postfix: the daemon that cleanup had the message from, which `run` then is of; "": unknown */
 };
 
 /* A message that is in the queue. */
@@ -77,6 +78,8 @@ struct removed {
 	uint64_t time;
 	struct actor actor;
 	bool aborted; /* it never was a message */
+	bool bounced; /* and its bounce is in the queue, or the MTA gave it up */
+	bool by_tool; /* a run of the MTA's own tool for that: postsuper -d, exim -Mrm */
 };
 
 struct correlate_ops {
@@ -85,6 +88,8 @@ struct correlate_ops {
 	void (*removed)(void *arg, const struct removed *r);
 	/* A name came into, or left, the directories that are counted: +1 or -1. For the balance. */
 	void (*counted)(void *arg, struct mta_queue *q, int change, bool in_flight);
+	/* A file in flight turned out to be left by a process that is gone (+1), or is one no more (-1). May be NULL. */
+	void (*orphaned)(void *arg, struct mta_queue *q, int change);
 	/* A script connected to a mail port; o NULL: its record was lost. */
 	void (*connected)(void *arg, const struct st_connect *c, const struct origin *o);
 	/* As struct mta has them. */

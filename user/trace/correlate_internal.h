@@ -26,7 +26,7 @@ struct task {
 /* A message, or a first id, that something is still missing for. */
 struct waiting {
 	struct waiting *next;
-	enum { WAIT_PICKUP, WAIT_FACTS, WAIT_PICKED } state;
+	enum { WAIT_PICKUP, WAIT_FACTS, WAIT_PICKED, WAIT_PARENT } state;
 	struct queued q;
 	int fd;
 	uint64_t since; /* boot ns, of the state */
@@ -62,7 +62,16 @@ struct in_flight {
 		uint32_t queue;
 		char id[QUEUE_ID_MAX];
 	} key;
+	struct st_task task; /* that writes it */
+	bool orphan;
 	UT_hash_handle hh;
+};
+
+/* A message whose bounce was queued at `time`. */
+struct bounced {
+	const struct mta_queue *queue;
+	uint64_t time;
+	char id[QUEUE_ID_MAX];
 };
 
 struct correlate {
@@ -86,6 +95,8 @@ struct correlate {
 		uint64_t time, count;
 	} losses[64];
 	size_t loss_at;
+	struct bounced bounced[256];
+	size_t bounced_at;
 	struct correlate_stats stats;
 };
 

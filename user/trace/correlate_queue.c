@@ -22,6 +22,10 @@
 #define WAIT_PICKUP_NS (10 * NS)
 /* How long a file may stay incomplete; cleanup writes it within the SMTP client's timeouts. */
 #define WAIT_FACTS_NS (600 * NS)
+/* How long a bounce waits for the removal that tells whose it is: the MTA does that next. */
+#define WAIT_PARENT_NS (2 * NS)
+/* A message that is removed so soon after its bounce was queued was given up; a warning of a delay is no bounce of it. */
+#define BOUNCED_NS (10 * NS)
 /* More waiting messages than this are reported without facts. */
 #define WAITING_MAX 20000
 
@@ -37,7 +41,7 @@ static struct in_flight *in_flight_find(struct correlate *c, uint32_t queue, con
 	return f;
 }
 
-static void in_flight_add(struct correlate *c, uint32_t queue, const char *id)
+static void in_flight_add(struct correlate *c, uint32_t queue, const char *id, const struct st_task *task)
 {
 	struct in_flight *f;
 
@@ -47,6 +51,7 @@ static void in_flight_add(struct correlate *c, uint32_t queue, const char *id)
 	if (!f)
 		return;
 	f->key.queue = queue;
+	f->task = *task;
 	memcpy(f->key.id, id, strnlen(id, sizeof(f->key.id) - 1));
 	HASH_ADD(hh, c->in_flight, key, sizeof(f->key), f);
 }
@@ -55,6 +60,73 @@ void in_flight_drop(struct correlate *c, struct in_flight *f)
 {
 	HASH_DEL(c->in_flight, f);
 	free(f);
+}
+
+static void set_orphan(struct correlate *c, struct in_flight *f, bool orphan)
+{
+	if (f->orphan == orphan)
+		return;
+	f->orphan = orphan;
+	if (c->ops.orphaned)
+		c->ops.orphaned(c->ops.arg, &c->queues[f->key.queue], orphan ? 1 : -1);
+}
+
+/* It became a message, or was taken back. */
+static void in_flight_end(struct correlate *c, struct mta_queue *queue, struct in_flight *f)
+{
+	set_orphan(c, f, false);
+	in_flight_drop(c, f);
+	c->ops.counted(c->ops.arg, queue, -1, true);
+}
+
+/* Files whose writer is gone stay until the MTA's own clean-up (qmail-send: 36 hours). */
+static void find_orphans(struct correlate *c)
+{
+	for (struct in_flight *f = c->in_flight; f; f = f->hh.next)
+		if (!f->orphan && f->task.start && !task_find(c, &f->task) && !c->ops.alive(c->ops.arg, &f->task))
+			set_orphan(c, f, true);
+}
+
+/* ---- bounces and what they bounce ---- */
+
+static bool is_bounce(const struct waiting *w)
+{
+	return w->q.actor.run == RUN_BOUNCE || (w->q.has_facts && w->q.facts.bounce);
+}
+
+static void note_bounced(struct correlate *c, const struct waiting *w)
+{
+	struct bounced *b = &c->bounced[c->bounced_at++ % array_size(c->bounced)];
+
+	if (!is_bounce(w) || !w->q.facts.parent_id[0])
+		return;
+	b->queue = w->q.queue;
+	b->time = w->q.time;
+	memcpy(b->id, w->q.facts.parent_id, sizeof(b->id));
+}
+
+static bool was_bounced(const struct correlate *c, const struct mta_queue *queue, const char *id, uint64_t now)
+{
+	for (size_t i = 0; i < array_size(c->bounced); i++)
+		if (c->bounced[i].queue == queue && now - c->bounced[i].time < BOUNCED_NS &&
+		    !strcmp(c->bounced[i].id, id))
+			return true;
+	return false;
+}
+
+/*
+ * qmail and Sendmail do not write into a bounce which queue id it bounces. But qmail-send does one thing at a time, and has qmail-clean unlink
+ * the bounced message right after (qmail-send.c, messdone_do()); Sendmail's bounce is made by the process that then drops the bounced
+ * envelope (envelope.c, dropenvelope()), unless its submission program sent it.
+ */
+static bool parent_follows(const struct waiting *w)
+{
+	const char *mta = w->q.queue->mta->name;
+
+	if (!is_bounce(w) || w->q.facts.parent_id[0])
+		return false;
+	return !strcmp(mta, "qmail") ||
+	       (!strcmp(mta, "sendmail") && w->q.has_facts && !w->q.facts.first_id[0]);
 }
 
 /* ---- messages that wait ---- */
@@ -125,6 +197,8 @@ static bool read_facts(struct correlate *c, struct waiting *w)
 /* Does this queue's MTA give a message two ids, so that local mail waits for its first to go? What could not be read may be local. */
 static bool two_ids(const struct waiting *w)
 {
+	if (w->q.actor.peer[0])
+		return !strcmp(w->q.actor.peer, "pickup");
 	return (!w->q.has_facts || w->q.facts.local) && !strcmp(w->q.queue->mta->name, "postfix");
 }
 
@@ -137,7 +211,11 @@ static bool advance(struct correlate *c, struct waiting *w, uint64_t now)
 		if (two_ids(w) && !w->q.injection) {
 			w->state = WAIT_PICKED;
 			w->since = now;
+		} else if (parent_follows(w)) {
+			w->state = WAIT_PARENT;
+			w->since = now;
 		} else {
+			note_bounced(c, w);
 			emit(c, &w->q);
 			return true;
 		}
@@ -173,6 +251,9 @@ static void expire(struct correlate *c, struct waiting *w, uint64_t now)
 		w->q.doubt = "its passage through maildrop was not seen";
 		emit(c, &w->q);
 		wait_remove(c, w);
+	} else if (w->state == WAIT_PARENT && age > WAIT_PARENT_NS) {
+		emit(c, &w->q);
+		wait_remove(c, w);
 	} else if (w->state == WAIT_FACTS && age > WAIT_FACTS_NS) {
 		w->q.no_facts = "the queue file was never completed";
 		emit(c, &w->q);
@@ -200,6 +281,7 @@ void correlate_wait(struct correlate *c, uint64_t now)
 		else
 			expire(c, w, now);
 	}
+	find_orphans(c);
 }
 
 void correlate_flush(struct correlate *c)
@@ -212,7 +294,7 @@ void correlate_flush(struct correlate *c)
 			memcpy(w->q.id, w->q.first_id, sizeof(w->q.id));
 		if (w->state == WAIT_PICKED)
 			w->q.doubt = "its passage through maildrop was not seen";
-		if (w->state != WAIT_PICKED && !w->q.no_facts)
+		if (w->state != WAIT_PICKED && w->state != WAIT_PARENT && !w->q.no_facts)
 			w->q.no_facts = "tracing ended before the message was complete";
 		if (!w->emitted && !w->joined && !(w->state == WAIT_PICKUP && gone_unseen(c, w)))
 			emit(c, &w->q);
@@ -250,6 +332,10 @@ static void fill_actor(struct operation *op)
 	};
 	memcpy(op->actor.comm, raw->comm, sizeof(raw->comm));
 	op->actor.comm[sizeof(op->actor.comm) - 1] = '\0';
+	memcpy(op->actor.peer, raw->peer, sizeof(raw->peer));
+	op->actor.peer[sizeof(op->actor.peer) - 1] = '\0';
+	if (op->actor.peer[0])
+		op->actor.run = op->queue->mta->classify(op->actor.peer, NULL, 0);
 }
 
 static struct waiting *wait_new(struct correlate *c, const struct operation *op, struct injection *i)
@@ -309,10 +395,8 @@ static void on_commit(struct correlate *c, struct operation *op)
 
 	if (op->change.needs_run && op->actor.run == RUN_DELIVERY)
 		return;
-	if (f) {
-		in_flight_drop(c, f);
-		c->ops.counted(c->ops.arg, op->queue, -1, true);
-	}
+	if (f)
+		in_flight_end(c, op->queue, f);
 	c->ops.counted(c->ops.arg, op->queue, 1, false);
 	w = wait_new(c, op, i);
 	if (!w)
@@ -474,6 +558,51 @@ static void on_picked(struct correlate *c, struct operation *op)
 		wait_remove(c, pickup);
 }
 
+/* What its removal tells of bounces: looks at those whose file is complete by now, and names the one that this is the parent of. */
+static bool ends_bounced(struct correlate *c, const struct operation *op)
+{
+	struct waiting *w, *next, *of = NULL;
+
+	for (w = c->waiting; w; w = next) {
+		next = w->next;
+		if (w->q.queue != op->queue || !strcmp(w->q.id, op->change.id))
+			continue;
+		if (w->state == WAIT_FACTS && is_bounce(w) && advance(c, w, op->raw->h.time)) {
+			wait_remove(c, w);
+			continue;
+		}
+		if (w->state == WAIT_PARENT &&
+		    (!strcmp(op->actor.comm, "qmail-clean") ||
+		     !memcmp(&w->q.actor.task, &op->actor.task, sizeof(op->actor.task))))
+			of = w;
+	}
+	if (of) {
+		memcpy(of->q.facts.parent_id, op->change.id, sizeof(of->q.facts.parent_id));
+		emit(c, &of->q);
+		wait_remove(c, of);
+		return true;
+	}
+	return was_bounced(c, op->queue, op->change.id, op->raw->h.time);
+}
+
+/* A message that waits, and is removed. Returns whether it never was one. */
+static bool removed_while_waiting(struct correlate *c, const struct operation *op, struct waiting *w)
+{
+	/* the client gave up, or the message was refused */
+	if (op->change.incomplete || (w->state == WAIT_FACTS && !read_facts(c, w))) {
+		if (w->q.injection)
+			w->q.injection->commits--;
+		wait_remove(c, w);
+		return true;
+	}
+	if (w->state == WAIT_PARENT || (w->state == WAIT_FACTS && advance(c, w, op->raw->h.time))) {
+		if (w->state == WAIT_PARENT)
+			emit(c, &w->q);
+		wait_remove(c, w);
+	}
+	return false;
+}
+
 static void on_remove(struct correlate *c, struct operation *op)
 {
 	struct in_flight *f = in_flight_find(c, op->queue_index, op->change.id);
@@ -482,21 +611,17 @@ static void on_remove(struct correlate *c, struct operation *op)
 
 	memcpy(r.id, op->change.id, sizeof(r.id));
 	if (f) {
-		in_flight_drop(c, f);
-		c->ops.counted(c->ops.arg, op->queue, -1, true);
+		in_flight_end(c, op->queue, f);
 		r.aborted = true;
 	} else {
 		c->ops.counted(c->ops.arg, op->queue, -1, false);
 	}
-	if (w && w->state == WAIT_FACTS && !read_facts(c, w)) {
-		/* incomplete and already gone: the client gave up, or the message was refused */
-		r.aborted = true;
-		if (w->q.injection)
-			w->q.injection->commits--;
-		wait_remove(c, w);
-	} else if (w && w->state == WAIT_FACTS && advance(c, w, op->raw->h.time)) {
-		wait_remove(c, w);
-	}
+	r.aborted |= op->change.incomplete;
+	if (w)
+		r.aborted |= removed_while_waiting(c, op, w);
+	r.by_tool = op->actor.run == RUN_QUERY;
+	if (!r.aborted && !r.by_tool)
+		r.bounced = op->change.failed || ends_bounced(c, op);
 	c->ops.removed(c->ops.arg, &r);
 }
 
@@ -521,7 +646,7 @@ static void apply(struct correlate *c, struct operation *op)
 		on_remove(c, op);
 		break;
 	case QUEUE_STARTED:
-		in_flight_add(c, op->queue_index, op->change.id);
+		in_flight_add(c, op->queue_index, op->change.id, &op->actor.task);
 		c->ops.counted(c->ops.arg, op->queue, 1, true);
 		break;
 	case QUEUE_MOVED:
