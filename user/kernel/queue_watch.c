@@ -20,7 +20,7 @@
 
 /* include/uapi/linux/fanotify.h of 5.17, for older headers */
 #ifndef FAN_RENAME
-#define FAN_RENAME			  0x10000000
+#define FAN_RENAME                        0x10000000
 #define FAN_EVENT_INFO_TYPE_OLD_DFID_NAME 10
 #define FAN_EVENT_INFO_TYPE_NEW_DFID_NAME 12
 #endif
@@ -34,7 +34,7 @@
 	 FAN_CLOEXEC)
 
 #define MAX_QUEUES   16
-#define MAX_DEPTH    4	   /* of a directory below a queue's root: top, and up to 3 levels of hashing */
+#define MAX_DEPTH    4 /* of a directory below a queue's root: top, and up to 3 levels of hashing */
 #define MAX_DIRS     8192  /* a queue has hundreds */
 #define MAX_EVENTS   65536 /* in one round */
 #define MAX_PATH_LEN 1000  /* as correlate takes names: their components are queue ids */
@@ -314,7 +314,8 @@ static int mark_tree(struct queue_watch *w, uint32_t queue, const char *path, un
 		err = dir_add(w, &object, queue, path, ops, depth);
 	if (err || depth == MAX_DEPTH)
 		return err;
-	/* a directory's links are its sub-directories' ".." and two of its own, where they are counted at all */
+	/* a directory's links are its sub-directories' ".." and two of its own, where they are
+	 * counted at all */
 	if (!fstat(fd, &st) && st.st_nlink == 2)
 		return 0;
 	return mark_children(w, queue, take_fd(fd), path, depth);
@@ -566,9 +567,11 @@ static void on_event(struct queue_watch *w, const struct fanotify_event_metadata
 		return;
 	/* merged: one object can be linked before it is removed, not after */
 	if ((m->mask & FAN_CREATE) && (d->ops & ST_OP_LINK))
-		keep_event(w, ST_OP_LINK, d->queue, 0, pid, keep_name(w, d->path, t.name), SIZE_MAX);
+		keep_event(w, ST_OP_LINK, d->queue, 0, pid, keep_name(w, d->path, t.name),
+			   SIZE_MAX);
 	if ((m->mask & FAN_DELETE) && (d->ops & ST_OP_UNLINK))
-		keep_event(w, ST_OP_UNLINK, d->queue, 0, pid, keep_name(w, d->path, t.name), SIZE_MAX);
+		keep_event(w, ST_OP_UNLINK, d->queue, 0, pid, keep_name(w, d->path, t.name),
+			   SIZE_MAX);
 }
 
 /* ---- what was put into a directory before it was marked ---- */
