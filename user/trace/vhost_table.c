@@ -12,6 +12,8 @@
 
 /* More stars than any layout has; each multiplies the work of a match. */
 #define MAX_STARS 4
+#define MAX_PATTERNS                                                                               \
+	65536 /* they are tried in turn; a configuration that includes itself has millions */
 
 struct vhost_table *vhost_table_new(void)
 {
@@ -128,6 +130,8 @@ static bool too_many_stars(const char *s)
 
 static int add_pattern(struct vhost_table *t, struct vhost_dir d)
 {
+	if (t->patterns >= MAX_PATTERNS)
+		return -ENOSPC;
 	if (too_many_stars(d.path) || (d.path[0] != '/' && strncmp(d.path, "~/", 2) != 0))
 		return -EINVAL;
 	if (grow(&t->pattern, t->patterns, sizeof(*t->pattern)) || !(d.path = strdup(d.path)))
