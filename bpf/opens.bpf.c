@@ -7,7 +7,7 @@
 
 #include <bpf/bpf_tracing.h>
 
-#include "task.bpf.h"
+#include "php.bpf.h"
 
 #define OPEN_MASK 511
 
@@ -51,6 +51,33 @@ static __always_inline bool may_be_script(const char *name, __u32 len)
 	return false;
 }
 
+/*
+ * A thread of an engine that can neither be read nor heard: what it opened last is the best guess at what it runs. Absolute names only, as PHP
+ * resolves them before it opens.
+ */
+static __always_inline void guess_running(struct task_struct *task, __u64 thread, const char *path)
+{
+	struct st_program *program = program_of(task);
+	const struct st_php_image *img = NULL;
+	struct running_script *s;
+	__u32 zero = 0, image;
+	struct st_inode exe;
+	__u64 base = 0;
+	bool known;
+
+	exe_id(task, &exe);
+	if (path[0] != '/' || !program || !php_find(task, program, &exe, &img, &base, &image, &known) || !img ||
+	    img->called)
+		return;
+	s = bpf_map_lookup_elem(&running_room, &zero);
+	if (!s)
+		return;
+	s->opened = 1;
+	bpf_probe_read_kernel_str(s->path, sizeof(s->path), path);
+	if (bpf_map_update_elem(&running, &thread, s, BPF_ANY))
+		count_lost(ST_LOST_SCRIPT_MAP);
+}
+
 SEC("tracepoint/syscalls/sys_exit_openat")
 int script_open_exit(struct trace_event_raw_sys_exit *ctx)
 {
@@ -75,6 +102,7 @@ int script_open_exit(struct trace_event_raw_sys_exit *ctx)
 		bpf_ringbuf_discard(r, BPF_RB_NO_WAKEUP);
 		return 0;
 	}
+	guess_running(task, thread, r->data);
 	r->o.uid = (__u32)bpf_get_current_uid_gid();
 	{
 		struct st_task self;

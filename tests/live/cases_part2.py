@@ -46,17 +46,19 @@ PORTS = {
     "fpm-strange": 8121,  # engines that say PHP 9.9
     "modphp-strange": 8122,
     "cgi-strange": 8123,
+    "fpm-deaf": 8124,     # and export no php_execute_script
 }
 SERVERS.update(PORTS)
 
 # Without an opcache that tells of hits.
 NO_HITS = {"modphp-off", "fpm-off", "modphp-fc", "fpm-fc", "cgi", "cgi-strange", "fpm-strange",
-           "modphp-strange", "fpm-box", "fpm-chroot", "fcgid"}
+           "modphp-strange", "fpm-deaf", "fpm-box", "fpm-chroot", "fcgid"}
 
 
 @dataclass(frozen=True)
 class Row(Case):
     """over: fields whose value the kind does not give; {site}, {primary}, {culprit} are filled in."""
+    mtas: tuple = ("postfix", "qmail")
     over: tuple = ()            # (name, value) pairs
     why: str = ""               # what spamtrace.reason must hold, where it is not exact
     url: str = ""               # of the request, for the primary script otherwise
@@ -324,8 +326,8 @@ ROWS = [
         ("destructor", "site3", 3), ("background", "site1", 1), ("setsid", "site2", 2), ("xargs", "site3", 3),
         ("phpmailer-sendmail", "site1", 1), ("symfony-t", "site2", 2), ("wrapper", "site3", 3))],
     # qmail's sendmail -bs is qmail-smtpd, which relays for nobody here
-    *[web(s, "symfony-bs", mtas=("postfix", "exim", "sendmail")) for s in ("modphp", "fpm", "fpm-fc")],
-    cli("symfony-bs", PHP, way="symfony-bs", mtas=("postfix", "exim", "sendmail")),
+    *[web(s, "symfony-bs", mtas=("postfix",)) for s in ("modphp", "fpm", "fpm-fc")],
+    cli("symfony-bs", PHP, way="symfony-bs", mtas=("postfix",)),
     # a command line script that a request starts is its own culprit, the request its origin
     web("fpm", "cli-child", over=(("file.path", CHILD), ("spamtrace.culprit.file", CHILD),
                                   ("spamtrace.culprit.line", LINES["mail"]))),
@@ -384,6 +386,10 @@ ROWS = [
         why=CALLED, over=BLIND),
     cli("strange-r", ("/usr/local/bin/php9.9", "-r", "mail('x@elsewhere.test', '[{t}] offer', 'body', 'X-Truth: {t};');"),
         attribution="inferred", why="only its directory is known", over=NOBODY),
+    web("fpm-deaf", "mail", "cold", name="fpm-deaf-opened", included=False, attribution="inferred",
+        why="the last one that its worker opened", over=BLIND + NO_CLIENT),
+    web("fpm-deaf", "mail", "warm", name="fpm-deaf-warm-include", attribution="inferred",
+        why="only its directory is known", over=NOBODY + NO_CLIENT),
     # an engine that is seen for the first time when it sends
     cli("strange-new", ("/opt/unknown/php", "{primary}", "{way}", "{t}"), attribution="inferred",
         why="only its directory is known", over=NOBODY),

@@ -187,26 +187,34 @@ cp -p /opt/unknown/php /usr/local/bin/php9.9 # where a tracer looks before anybo
 strange "$(readlink -f /usr/bin/php-cgi)" php-cgi
 strange "/usr/sbin/php-fpm$php_version" php-fpm
 strange "/usr/lib/apache2/modules/libphp$php_version.so" "libphp$php_version.so"
-mkdir -p /run/fpm/strange
-cat >"$conf/fpm-strange.conf" <<-END
-	[global]
-	pid = /run/fpm/strange/pid
-	error_log = $logs/fpm-strange.log
-END
-for n in 1 2 3; do
-	cat >>"$conf/fpm-strange.conf" <<-END
-		[${DOMAINS[n - 1]}-strange]
-		user = site$n
-		group = site$n
-		listen = /run/fpm/strange/site$n.sock
-		listen.owner = www-data
-		pm = static
-		pm.max_children = 1
-	END
-done
-env -u STAGE_MTA /opt/unknown/php-fpm -y "$conf/fpm-strange.conf" >"$logs/fpm-strange-start.log" 2>&1 ||
-	server_died "php-fpm (strange) did not start" "$logs/fpm-strange-start.log"
-start_proxy px-strange 8121 strange unix
+# ... and one that exports nothing by which its calls can be watched
+sed 's,php_execute_script,php_execute_hidden,g' /opt/unknown/php-fpm >/opt/unknown/php-fpm-deaf
+chmod 0755 /opt/unknown/php-fpm-deaf
+
+# strange_fpm NAME PROGRAM PORT
+strange_fpm() {
+	local n
+	mkdir -p "/run/fpm/$1"
+	{
+		printf '[global]\npid = /run/fpm/%s/pid\nerror_log = %s\n' "$1" "$logs/fpm-$1.log"
+		for n in 1 2 3; do
+			cat <<-END
+				[${DOMAINS[n - 1]}-$1]
+				user = site$n
+				group = site$n
+				listen = /run/fpm/$1/site$n.sock
+				listen.owner = www-data
+				pm = static
+				pm.max_children = 1
+			END
+		done
+	} >"$conf/fpm-$1.conf"
+	env -u STAGE_MTA "$2" -y "$conf/fpm-$1.conf" >"$logs/fpm-$1-start.log" 2>&1 ||
+		server_died "php-fpm ($1) did not start" "$logs/fpm-$1-start.log"
+	start_proxy "px-$1" "$3" "$1" unix
+}
+strange_fpm strange /opt/unknown/php-fpm 8121
+strange_fpm deaf /opt/unknown/php-fpm-deaf 8124
 {
 	httpd_conf modphp-strange 8122 mpm_prefork cgi
 	cat <<-END

@@ -303,7 +303,7 @@ static void unreadable(void **state)
 		{"called wins over the server", "/srv/a/c.php", "/srv/a/c.php", "/srv/a/c.php",
 		 "called to execute", ST_O_SCRIPT_CALL, ST_SAPI_CGI, true, SOURCE_SCRIPT,
 		 EVIDENCE_PHP_CALL},
-		{"opened", "/srv/a/o.php", "/srv/a/o.php", "/srv/a/o.php", "opened",
+		{"opened", "/srv/b/o.php", "/srv/b/o.php", "/srv/b/o.php", "opened",
 		 ST_O_SCRIPT_OPEN, ST_SAPI_FPM, false, SOURCE_SCRIPT, EVIDENCE_FILE_OPENS},
 		{"the server named it", NULL, "/srv/a/i.php", "/srv/a/i.php", "server named", 0,
 		 ST_SAPI_CGI, true, SOURCE_SCRIPT, EVIDENCE_ENVIRONMENT},

@@ -207,7 +207,12 @@ static void unreadable(void **state)
 		{"proxy:fcgi://localhost/a/i.php", "/x", "/x/proxy:fcgi://localhost/a/i.php",
 		 ST_O_SCRIPT_CALL},
 		{"Standard input code", "/x", "Standard input code", ST_O_SCRIPT_CALL},
-		{"/a/i.php", "/x", "/a/i.php", ST_O_SCRIPT_OPEN},
+		{"/a/i.php", "/a", "/a/i.php", ST_O_SCRIPT_OPEN},
+		{"/i.php", "/", "/i.php", ST_O_SCRIPT_OPEN},
+		/* included, or left over from another request */
+		{"/a/lib/i.php", "/a", NULL, ST_O_SCRIPT_OPEN},
+		{"/a/i.php", "/ab", NULL, ST_O_SCRIPT_OPEN},
+		{"/a/i.php", NULL, NULL, ST_O_SCRIPT_OPEN},
 		{NULL, "/x", NULL, 0},
 	};
 
@@ -220,7 +225,8 @@ static void unreadable(void **state)
 
 		raw->flags = ST_O_UNREADABLE | cases[i].flags;
 		raw->script = rec_text(&r, cases[i].script);
-		raw->cwd = rec_dir(&r, cases[i].cwd);
+		if (cases[i].cwd)
+			raw->cwd = rec_dir(&r, cases[i].cwd);
 		o = make(&r);
 		assert_true(o->unreadable);
 		if (!cases[i].expect) {

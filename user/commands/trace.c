@@ -162,6 +162,8 @@ static int session_open(struct session *s)
 		return err;
 	session_watch_queues(s);
 	read_vhosts(s);
+	if (programs_untrusted_engine(s->programs))
+		probe_want_opens(s->probe);
 	return probe_attach(s->probe, &s->exit_status);
 }
 

@@ -35,6 +35,7 @@ struct probe {
 	const char *fexit[10]; /* names of the fexit programs that fit this kernel, ends with NULL */
 	bool again;	       /* AGAIN of bpf/maps.bpf.h */
 	bool engines;	       /* calls of some are watched */
+	bool opens;	       /* script opens are wanted */
 	const char *hooks[MAX_TEXTS], *notes[MAX_TEXTS];
 	size_t hook_count, note_count;
 	const char *(*queue_hook)(void *arg);
@@ -184,7 +185,7 @@ static int try_load(struct probe *p, const struct probe_options *o, const struct
 		/* both sets: a kernel may load fexit programs and yet refuse to attach them */
 		if (!o->no_queue)
 			want |= in(syscall_programs, name) || (fexit && in(p->fexit, name));
-		want |= o->opens && in(open_programs, name);
+		want |= in(open_programs, name); /* attached only where they are needed */
 		want |= o->creates && in(create_programs, name);
 		want |= in(prepare_programs, name) && has_prepare_exec(btf);
 		want |= p->again && (in(lineage_again, name) || (in(prepare_again, name) && has_prepare_exec(btf)));
@@ -267,6 +268,7 @@ int probe_new(const struct probe_options *o, struct probe **out, int *exit_statu
 		free(p);
 		return refuse(err == -EPERM ? err : -ENOENT, exit_status);
 	}
+	p->opens = o->opens;
 	p->again = preemptible();
 	p->queue_hook = o->no_queue ? NULL : o->queue_hook;
 	p->queue_arg = o->arg;
@@ -374,7 +376,7 @@ int probe_attach(struct probe *p, int *exit_status)
 		hooked(p, "exec in place");
 	if (loaded(p, "on_prepare_exec_again"))
 		attach_hook(p, prepare_again);
-	if (loaded(p, "script_open_enter")) {
+	if (p->opens && loaded(p, "script_open_enter")) {
 		if (attach_hook(p, open_programs))
 			note(p, "the file open hook was refused: engines whose memory cannot be read stay without a script");
 		else
@@ -387,6 +389,11 @@ int probe_attach(struct probe *p, int *exit_status)
 			hooked(p, "queue file creation");
 	}
 	return 0;
+}
+
+void probe_want_opens(struct probe *p)
+{
+	p->opens = true;
 }
 
 int probe_attach_engine(struct probe *p, const char *path)

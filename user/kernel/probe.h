@@ -13,7 +13,7 @@ struct probe;
 
 struct probe_options {
 	size_t ring_bytes; /* a power of two; 0: 16 MiB */
-	bool opens;	   /* script file opens, costs every syscall of the machine a little */
+	bool opens;	   /* attach script file opens, which costs every syscall of the machine a little */
 	bool creates;	   /* a queue's commit is a file created in place (Sendmail) */
 	bool no_queue;	   /* --mta none */
 	bool no_fexit;	   /* for tests */
@@ -44,6 +44,9 @@ int probe_attach(struct probe *p, int *exit_status);
  * php_execute_script, or uprobes were refused) or -errno.
  */
 int probe_attach_engine(struct probe *p, const char *path);
+
+/* Script opens are attached, too, when probe_attach() is called after this. */
+void probe_want_opens(struct probe *p);
 const char *const *probe_hooks(const struct probe *p, size_t *count);
 const char *const *probe_notes(const struct probe *p, size_t *count);
 

@@ -367,6 +367,14 @@ static int cli_primary(const struct origin *o, struct primary *out)
 	return set(out, o->script, false, relative);
 }
 
+static bool in_directory(const char *path, const char *dir)
+{
+	const char *slash = strrchr(path, '/');
+	size_t n = slash ? (size_t)(slash - path) : 0;
+
+	return dir && slash && (n ? strlen(dir) == n && !strncmp(path, dir, n) : !strcmp(dir, "/"));
+}
+
 /* An engine that cannot be read: its calls name the script as the server or the command line gave it. */
 static int unreadable_primary(const struct origin *o, struct primary *out)
 {
@@ -376,6 +384,9 @@ static int unreadable_primary(const struct origin *o, struct primary *out)
 	char path[1024];
 
 	if (!o->script || o->script_cut)
+		return -ENOENT;
+	/* engines change to the primary script's directory: a file of another one is included, or of another request */
+	if ((o->flags & ST_O_SCRIPT_OPEN) && !in_directory(o->script, o->cwd))
 		return -ENOENT;
 	if (o->script[0] == '/' || !strcmp(o->script, "Standard input code") || !o->cwd)
 		return set(out, origin_strip_proxy(o->script), false, reason);
