@@ -35,7 +35,7 @@ endif
 .DELETE_ON_ERROR:
 .SECONDARY:
 .DEFAULT_GOAL := all
-.PHONY: all help deps unit check demo run bench fuzz static check-kernels lint format install clean
+.PHONY: all both help deps unit check demo run bench fuzz static check-kernels lint format install clean
 
 all: deps $(O)/spamtrace ## build spamtrace
 
@@ -92,6 +92,13 @@ demo: ## stage a spam run on this machine and trace it (root; MTA=postfix or qma
 
 run: all ## trace this server
 	@$(O)/spamtrace
+
+both: ## compile everything with gcc and with clang, each in its own directory
+	$(Q)$(MAKE) --no-print-directory O=$(O)/gcc CC=gcc all $(O)/gcc/unit-built
+	$(Q)$(MAKE) --no-print-directory O=$(O)/clang CC=clang all $(O)/clang/unit-built
+
+$(O)/unit-built: $(UNIT_BIN)
+	@touch $@
 
 format: ## run clang-format
 	clang-format -i $$(git ls-files '*.c' '*.h' | grep -v '^vmlinux.h')
