@@ -87,6 +87,8 @@ struct queue_watch {
 	char *text;
 	size_t text_len, text_room;
 	uint64_t last, lost;
+	bool arriving;  /* what is marked now has just appeared, */
+	uint32_t maker; /* and this process made it */
 	_Alignas(8) char buf[65536];
 };
 
@@ -233,12 +235,13 @@ static int mark(const struct queue_watch *w, int fd, uint32_t ops, unsigned dept
 		       : 0;
 }
 
-/* Remembers a directory; one that is known gets this path. */
+/* Remembers a directory; one that is known gets this path. 1: it was not known, 0, or -errno. */
 static int dir_add(struct queue_watch *w, const struct object *o, uint32_t queue, const char *path,
 		   uint32_t ops, unsigned depth)
 {
 	_free_ char *copy = strdup(path);
 	struct dir *d = dir_find(w, o);
+	bool is_new = !d;
 
 	if (!copy)
 		return -ENOMEM;
@@ -256,7 +259,32 @@ static int dir_add(struct queue_watch *w, const struct object *o, uint32_t queue
 	d->queue = queue;
 	d->ops = ops;
 	d->depth = depth;
-	return 0;
+	return is_new;
+}
+
+static void *grow(void *array, size_t count, size_t *room, size_t size)
+{
+	size_t want = *room ? *room * 2 : 256;
+	void *bigger;
+
+	if (count < *room)
+		return array;
+	bigger = realloc(array, want * size);
+	if (bigger)
+		*room = want;
+	return bigger;
+}
+
+static void on_arrival(struct queue_watch *w, const struct object *o)
+{
+	struct arrival *all = grow(w->arrivals, w->arrived, &w->arrived_room, sizeof(*all));
+
+	if (!all) {
+		w->lost++;
+		return;
+	}
+	w->arrivals = all;
+	w->arrivals[w->arrived++] = (struct arrival){.object = *o, .pid = w->maker};
 }
 
 static int mark_tree(struct queue_watch *w, uint32_t queue, const char *path, unsigned depth);
@@ -312,8 +340,10 @@ static int mark_tree(struct queue_watch *w, uint32_t queue, const char *path, un
 		err = mark(w, fd, ops, depth);
 	if (!err)
 		err = dir_add(w, &object, queue, path, ops, depth);
-	if (err || depth == MAX_DEPTH)
-		return err;
+	if (err == 1 && w->arriving)
+		on_arrival(w, &object);
+	if (err < 0 || depth == MAX_DEPTH)
+		return err < 0 ? err : 0;
 	/* a directory's links are its sub-directories' ".." and two of its own, where they are
 	 * counted at all */
 	if (!fstat(fd, &st) && st.st_nlink == 2)
@@ -371,19 +401,6 @@ void queue_watch_refresh(struct queue_watch *w)
 }
 
 /* ---- events in ---- */
-
-static void *grow(void *array, size_t count, size_t *room, size_t size)
-{
-	size_t want = *room ? *room * 2 : 256;
-	void *bigger;
-
-	if (count < *room)
-		return array;
-	bigger = realloc(array, want * size);
-	if (bigger)
-		*room = want;
-	return bigger;
-}
 
 /* Keeps "dir/name"; SIZE_MAX if it cannot be kept. */
 static size_t keep_name(struct queue_watch *w, const char *dir, const char *name)
@@ -493,7 +510,6 @@ static void on_directory(struct queue_watch *w, uint64_t mask, const struct told
 {
 	const struct dir *parent = t->name ? dir_find(w, &t->dir) : NULL;
 	struct dir *gone = t->has_target ? dir_find(w, &t->target) : NULL;
-	struct arrival *all;
 	char path[MAX_PATH_LEN];
 
 	if ((mask & FAN_DELETE) && gone && gone->depth) {
@@ -503,14 +519,10 @@ static void on_directory(struct queue_watch *w, uint64_t mask, const struct told
 	if (!(mask & (FAN_CREATE | FAN_RENAME)) || !parent || parent->depth >= MAX_DEPTH ||
 	    join(path, sizeof(path), parent->path, t->name))
 		return;
-	if (mark_tree(w, parent->queue, path, parent->depth + 1) || !t->has_target ||
-	    !(mask & FAN_CREATE) || !dir_find(w, &t->target))
-		return;
-	all = grow(w->arrivals, w->arrived, &w->arrived_room, sizeof(*all));
-	if (!all)
-		return;
-	w->arrivals = all;
-	w->arrivals[w->arrived++] = (struct arrival){.object = t->target, .pid = pid};
+	w->arriving = mask & FAN_CREATE;
+	w->maker = pid;
+	mark_tree(w, parent->queue, path, parent->depth + 1);
+	w->arriving = false;
 }
 
 static void on_departure(struct queue_watch *w, const struct told *t, const struct dir *from,
@@ -521,8 +533,10 @@ static void on_departure(struct queue_watch *w, const struct told *t, const stru
 	if (!t->has_target)
 		return;
 	all = grow(w->departures, w->departed, &w->departed_room, sizeof(*all));
-	if (!all)
+	if (!all) {
+		w->lost++;
 		return;
+	}
 	w->departures = all;
 	w->departures[w->departed++] = (struct departure){.object = t->target,
 							  .queue = from->queue,
