@@ -48,7 +48,7 @@ def phase_truth(_):
 
 def phase_hooks(servers):
     """What spamtrace costs pages and mails, with its queue hooks and without."""
-    compare("hooks", [tools.Spamtrace, tools.NoQueue, tools.Tool], ROUNDS, servers)
+    compare("hooks", [tools.Spamtrace, tools.Syscalls, tools.NoQueue, tools.Tool], ROUNDS, servers)
 
 
 def phase_peers(servers):

@@ -98,6 +98,11 @@ class Table(Spamtrace):
     commands = (["spamtrace", "trace", "-o", "table"],)
 
 
+class Syscalls(Spamtrace):
+    name = "spamtrace, queue by syscalls"
+    commands = (["env", "SPAMTRACE_QUEUE_HOOK=syscalls", "spamtrace", "trace", "-o", "json"],)
+
+
 class NoQueue(Spamtrace):
     name = "spamtrace --mta none"
     commands = (["spamtrace", "trace", "-o", "json", "--mta", "none"],)
