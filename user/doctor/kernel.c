@@ -20,6 +20,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "kernel/queue_watch.h"
 
 #define AREA "kernel"
 
@@ -207,10 +208,10 @@ static void say_try(struct doctor *d, int err, const char *check, const char *wo
 }
 
 /* Syscall tracepoints are attached by the numbers that tracefs gives them. */
-static void trace_files(struct doctor *d, bool fexit)
+static void trace_files(struct doctor *d, bool watched)
 {
 	static const char *const roots[] = {"/sys/kernel/tracing", "/sys/kernel/debug/tracing"};
-	enum doctor_level lacking = fexit ? DOCTOR_WARNING : DOCTOR_BAD;
+	enum doctor_level lacking = watched ? DOCTOR_WARNING : DOCTOR_BAD;
 
 	for (size_t i = 0; i < array_size(roots); i++) {
 		char sched[128], syscall[128];
@@ -228,12 +229,38 @@ static void trace_files(struct doctor *d, bool fexit)
 				   "use a kernel with CONFIG_FTRACE_SYSCALLS=y", NULL,
 				   "this kernel has no syscall tracepoints: opened scripts are not "
 				   "seen%s",
-				   fexit ? "" : ", and nothing watches the queue");
+				   watched ? "" : ", and nothing watches the queue");
 		return;
 	}
 	doctor_say(d, lacking, AREA, "tracefs",
 		   geteuid() ? "run as root" : "mount -t tracefs tracefs /sys/kernel/tracing", NULL,
 		   "tracefs cannot be read: syscall tracepoints cannot be attached");
+}
+
+/* How the queues can be watched. Returns whether it is without syscall tracepoints. */
+static bool queue_hook(struct doctor *d)
+{
+	struct queue_watch *watch = NULL;
+	int fexit = try_btf(BPF_PROG_TYPE_TRACING, BPF_TRACE_FEXIT, "vfs_link"), fanotify;
+
+	if (fexit == 0) {
+		doctor_say(d, DOCTOR_OK, AREA, "fexit", NULL, NULL,
+			   "fexit on vfs_link works: watching the queue costs bystanders nothing");
+		return true;
+	}
+	fanotify = queue_watch_new(&watch);
+	queue_watch_free(watch);
+	if (fanotify == 0)
+		doctor_say(d, DOCTOR_OK, AREA, "fexit", NULL, NULL,
+			   "fexit is refused (%s): the queue is watched by fanotify, Sendmail's by "
+			   "syscall tracepoints",
+			   strerror(-fexit));
+	else
+		doctor_say(d, DOCTOR_OK, AREA, "fexit", NULL, NULL,
+			   "fexit is refused (%s), and so is fanotify (%s): the queue is watched by "
+			   "syscall tracepoints",
+			   strerror(-fexit), strerror(-fanotify));
+	return fanotify == 0;
 }
 
 static void programs(struct doctor *d)
@@ -243,7 +270,7 @@ static void programs(struct doctor *d)
 	_close_ int tracepoint = load(BPF_PROG_TYPE_TRACEPOINT, 0, NULL);
 	const char *root =
 		geteuid() ? "run as root" : "see the capabilities and seccomp lines above";
-	int fork_err, fentry_err;
+	int fork_err;
 
 	say_try(d, ring, "ring-buffer", "a BPF ring buffer can be made", "no BPF ring buffer",
 		DOCTOR_BAD, root);
@@ -252,15 +279,7 @@ static void programs(struct doctor *d)
 	fork_err = try_btf(BPF_PROG_TYPE_TRACING, BPF_TRACE_RAW_TP, "sched_process_fork");
 	say_try(d, fork_err, "tp-btf", "tp_btf programs can be attached: origins are taken at fork",
 		"tp_btf/sched_process_fork is refused", DOCTOR_BAD, root);
-	fentry_err = try_btf(BPF_PROG_TYPE_TRACING, BPF_TRACE_FEXIT, "vfs_link");
-	if (fentry_err == 0)
-		doctor_say(d, DOCTOR_OK, AREA, "fexit", NULL, NULL,
-			   "fexit on vfs_link works: watching the queue costs bystanders nothing");
-	else
-		doctor_say(d, DOCTOR_OK, AREA, "fexit", NULL, NULL,
-			   "fexit is refused (%s): the queue is watched by syscall tracepoints",
-			   strerror(-fentry_err));
-	trace_files(d, fentry_err == 0);
+	trace_files(d, queue_hook(d));
 }
 
 static void jit(struct doctor *d)
