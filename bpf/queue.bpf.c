@@ -85,7 +85,7 @@ static __always_inline void comm_of(struct pid *pid, char comm[16])
 	if (!node)
 		return;
 	task = (void *)node - bpf_core_field_offset(struct task_struct, pid_links) - sizeof(*node);
-	BPF_CORE_READ_INTO(comm, task, comm);
+	bpf_core_read(comm, 16, &task->comm);
 }
 
 /*

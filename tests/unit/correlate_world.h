@@ -22,7 +22,8 @@
 
 struct file {
 	char id[QUEUE_ID_MAX];
-	bool again, gone, stale, local, network;
+	bool again, gone, stale, local, network, bounce;
+	char parent[QUEUE_ID_MAX]; /* that the file of a bounce names */
 	uint16_t port; /* of an SMTP client on this machine */
 	int64_t uid;
 	bool open;
@@ -37,7 +38,7 @@ struct world {
 	int open_files, still_running;
 	char log[1 << 20];
 	size_t log_len;
-	int64_t messages, in_flight;
+	int64_t messages, in_flight, orphans;
 	bool alive[SIM_PIDS];
 	/* the property tests look at these instead of the log */
 	void (*on_queued)(struct world *w, const struct queued *q);
@@ -131,6 +132,10 @@ static void world_queued(void *arg, const struct queued *q)
 		say_who(w, q->injection, q->origin_lost);
 	if (q->no_facts)
 		say(w, " nofacts");
+	if (q->facts.parent_id[0])
+		say(w, " bounces %s", q->facts.parent_id);
+	if (q->actor.peer[0])
+		say(w, " run %d", q->actor.run);
 	if (q->doubt)
 		say(w, " (%s)", q->doubt);
 	say(w, "\n");
@@ -156,7 +161,16 @@ static void world_removed(void *arg, const struct removed *r)
 {
 	struct world *w = arg;
 
-	say(w, "removed %s%s\n", r->id, r->aborted ? " aborted" : "");
+	say(w, "removed %s%s%s%s\n", r->id, r->aborted ? " aborted" : "",
+	    r->bounced ? " bounced" : "", r->by_tool ? " by tool" : "");
+}
+
+static void world_orphaned(void *arg, struct mta_queue *q, int change)
+{
+	struct world *w = arg;
+
+	assert_non_null(q);
+	w->orphans += change;
 }
 
 static void world_counted(void *arg, struct mta_queue *q, int change, bool in_flight)
@@ -203,6 +217,8 @@ static int world_facts(void *arg, struct mta_queue *q, int fd, const char *id, u
 	message_facts_init(out);
 	out->local = f->local;
 	out->from_network = f->network;
+	out->bounce = f->bounce;
+	strcpy(out->parent_id, f->parent);
 	out->uid = f->uid;
 	out->client_port = f->port;
 	if (f->port)
@@ -273,6 +289,7 @@ static struct world *world_new(const struct mta *mta)
 		.attempted = world_attempted,
 		.removed = world_removed,
 		.counted = world_counted,
+		.orphaned = world_orphaned,
 		.connected = world_connected,
 		.open = world_open,
 		.facts = world_facts,
@@ -327,10 +344,12 @@ static void world_exec(struct world *w, uint32_t pid, const char *base, const ch
  *	die PID	(gone, but its records are still to be read)
  *	exit PID [CODE [SIGNAL]]	link|rename|create PID NEW [OLD], unlink PID NAME
  *	queue N				(what follows happens in queue N)
- *	file ID [again] [ready] [gone] [stale] [local] [network] [uid N] [port N]
+ *	file ID [again] [ready] [gone] [stale] [local] [network] [bounce] [parent ID] [uid N] [port N]
  *	connect PID PORT STATE [SCRIPT]	tick SECONDS
+ *	peer 0 NAME	(cleanup has the next messages from this daemon)
  *	function	(workers are in pfsockopen())
  *	flush				count	(messages and files in flight so far)
+ *	orphans
  *	idle				(nothing may be kept any more)
  */
 static void step_file(struct world *w, char *words)
@@ -351,6 +370,10 @@ static void step_file(struct world *w, char *words)
 			f->local = true;
 		else if (!strcmp(word, "network"))
 			f->network = true;
+		else if (!strcmp(word, "bounce"))
+			f->bounce = true;
+		else if (!strcmp(word, "parent"))
+			snprintf(f->parent, sizeof(f->parent), "%s", strtok(NULL, " "));
 		else if (!strcmp(word, "uid"))
 			f->uid = atoi(strtok(NULL, " "));
 		else if (!strcmp(word, "port"))
@@ -441,6 +464,10 @@ static void step(struct world *w, uint32_t *queue, const char *line)
 		correlate_tick(w->c, w->sim.now);
 	} else if (!strcmp(verb, "flush"))
 		correlate_flush(w->c);
+	else if (!strcmp(verb, "peer"))
+		snprintf(w->sim.peer, sizeof(w->sim.peer), "%.15s", a);
+	else if (!strcmp(verb, "orphans"))
+		say(w, "orphans %d\n", (int)w->orphans);
 	else if (!strcmp(verb, "count"))
 		say(w, "count %d %d\n", (int)w->messages, (int)w->in_flight);
 	else if (!strcmp(verb, "idle"))

@@ -441,6 +441,62 @@ static const struct story postfix[] = {
 	 "attempted /a.php code 0 signal 0\n"},
 };
 
+/* What happens to a message in the end, and to files that never become one. */
+static const struct story qmail_ends[] = {
+	{"a bounce is told with the message that qmail-clean takes next",
+	 "comm 60 qmail-clean\nfile 57 bounce\nuid 401 1007\nexec 401 qmail-queue\n" QMAIL_COMMIT(
+		 "401", "57") "exit 401\nunlink 60 mess/1/55\nunlink 60 mess/1/56\nidle\n",
+	 "queued 57 uid 1007 bounces 55\nremoved 55 bounced\nremoved 56\n"},
+	{"a bounce whose message an administrator's rm overtakes",
+	 "comm 60 qmail-clean\ncomm 61 rm\nfile 57 bounce\nuid 401 1007\nexec 401 qmail-queue\n" QMAIL_COMMIT(
+		 "401", "57") "unlink 61 mess/1/54\nunlink 60 mess/1/55\n",
+	 "removed 54\nqueued 57 uid 1007 bounces 55\nremoved 55 bounced\n"},
+	{"a bounce that is gone itself before its message",
+	 "comm 60 qmail-clean\nfile 57 bounce\nuid 401 1007\nexec 401 qmail-queue\n" QMAIL_COMMIT(
+		 "401", "57") "unlink 60 mess/1/57\n",
+	 "queued 57 uid 1007\nremoved 57\n"},
+	{"a bounce that nothing follows",
+	 "file 57 bounce\nuid 401 1007\nexec 401 qmail-queue\n" QMAIL_COMMIT("401", "57") "tick 3\n",
+	 "queued 57 uid 1007\n"},
+	{"an orphan, and its end",
+	 "comm 60 qmail-clean\nexec 203 qmail-queue\nlink 203 mess/1/55 pid/1.1\ntick 1\norphans\n"
+	 "exit 203 0 9\ntick 1\norphans\nunlink 60 mess/1/55\norphans\ncount\n",
+	 "orphans 0\nattempted uid 33 code 0 signal 9\norphans 1\nremoved 55 aborted\norphans 0\ncount 0 0\n"},
+};
+
+static void qmail_ends_of_messages(void **state)
+{
+	(void)state;
+	run_stories(&mta_qmail, qmail_ends, array_size(qmail_ends));
+}
+
+static const struct story postfix_peers[] = {
+	{"a file that was gone at once: from the network",
+	 "comm 51 cleanup\npeer 0 smtpd\nfile " Y1 " gone\nrename 51 incoming/" Y1 " incoming/1.51\n",
+	 "queued " Y1 " unseen nofacts run 3\n"},
+	{"from local(8): a forward",
+	 "comm 51 cleanup\npeer 0 local\nrename 51 incoming/" Y1 " incoming/1.51\n",
+	 "queued " Y1 " unseen run 6\n"},
+	{"a bounce, and what it bounces",
+	 "comm 51 cleanup\ncomm 52 qmgr\npeer 0 bounce\nfile " Y1 " again bounce parent " Y2
+	 "\nrename 51 incoming/" Y1 " incoming/1.51\nfile " Y1 " ready\nunlink 52 active/" Y2 "\n",
+	 "queued " Y1 " unseen bounces " Y2 " run 5\nremoved " Y2 " bounced\n"},
+	{"a warning of a delay: what is delivered later was not bounced",
+	 "comm 51 cleanup\ncomm 52 qmgr\npeer 0 bounce\nfile " Y1 " bounce parent " Y2
+	 "\nrename 51 incoming/" Y1 " incoming/1.51\ntick 60\nunlink 52 active/" Y2 "\n",
+	 "queued " Y1 " unseen bounces " Y2 " run 5\nremoved " Y2 "\n"},
+	{"a client that gives up, even if the file was not seen",
+	 "comm 51 cleanup\npeer 0 pickup\nfile " Y1 " gone\nrename 51 incoming/" Y1
+	 " incoming/1.51\nunlink 51 incoming/" Y1 "\nidle\ncount\n",
+	 "removed " Y1 " aborted\ncount 0 0\n"},
+};
+
+static void postfix_knows_the_peer(void **state)
+{
+	(void)state;
+	run_stories(&mta_postfix, postfix_peers, array_size(postfix_peers));
+}
+
 static void postfix_stories(void **state)
 {
 	(void)state;
@@ -942,6 +998,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(qmail_stories),
 		cmocka_unit_test(postfix_stories),
+		cmocka_unit_test(qmail_ends_of_messages),
+		cmocka_unit_test(postfix_knows_the_peer),
 		cmocka_unit_test(exim_one_process_many_messages),
 		cmocka_unit_test(exim_deferral_is_no_message),
 		cmocka_unit_test(exim_bounce_of_a_scripts_mail),

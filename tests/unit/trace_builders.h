@@ -125,6 +125,7 @@ struct sim_task {
 };
 
 struct sim {
+	char peer[16]; /* Postfix: who cleanup has its messages from */
 	uint64_t now, next_id;
 	struct sim_task task[SIM_PIDS];
 	void (*send)(void *arg, const struct rec *r); /* what the ring delivers */
@@ -267,6 +268,7 @@ static void sim_queue(struct sim *s, uint32_t pid, uint32_t queue, enum st_op op
 	if (name[0] == '/')
 		q->flags |= ST_Q_ABSOLUTE;
 	memcpy(q->comm, t->comm, sizeof(q->comm));
+	memcpy(q->peer, s->peer, sizeof(q->peer));
 	sim_send(s);
 }
 

@@ -15,6 +15,7 @@
 #include "kernel/host_path.h"
 #include "kernel/php_walk.h"
 #include "kernel/procfs.h"
+#include "mail/logins.h"
 
 static uint64_t wall(const struct session *s, uint64_t boot)
 {
@@ -138,6 +139,21 @@ static bool executable(void *arg, const struct st_task *task, char *out, size_t 
 {
 	(void)arg;
 	return procfs_executable(task, out, size) == 0;
+}
+
+static const char *login(void *arg, const struct queued *q)
+{
+	struct session *s = arg;
+	const struct injection *i = q->injection;
+	const char *user = NULL;
+
+	if (!s->logins)
+		return NULL;
+	if (!i)
+		return q->has_facts ? NULL : logins_by_id(s->logins, q->id, q->time > 5000000000ULL ? q->time - 5000000000ULL : 0);
+	for (unsigned n = i->checker_count; n > 0 && i->checker_count - n < array_size(i->checkers) && !user; n--)
+		user = logins_by_pid(s->logins, i->checkers[(n - 1) % array_size(i->checkers)], i->time);
+	return user;
 }
 
 /* ---- callbacks of correlate ---- */
@@ -329,6 +345,7 @@ void session_callbacks(struct session *s, struct correlate_ops *c, struct attrib
 			.vhost = vhost,
 			.origin = origin_by_id,
 			.container = container,
+			.login = login,
 			.executable = executable,
 			.jail = jail,
 			.host_path = host_path_of,

@@ -32,6 +32,7 @@ struct session {
 	struct servers *servers;
 	struct vhost_table *vhosts;
 	struct evidence_locker *evidence;
+	struct logins *logins;
 	struct sink *screen, *recording;
 	struct late *late; /* session_late.c; NULL unless fanotify is the queues' hook */
 

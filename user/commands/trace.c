@@ -20,12 +20,14 @@
 #include "commands/commands.h"
 #include "commands/session.h"
 #include "kernel/procfs.h"
+#include "mail/logins.h"
 
 #define TICK_NS 100000000ULL
 
 static void session_close(struct session *s)
 {
 	evidence_free(s->evidence);
+	logins_free(s->logins);
 	if (s->screen)
 		s->screen->free(s->screen);
 	if (s->recording)
@@ -137,6 +139,8 @@ static int session_open(struct session *s)
 	s->own_mntns = procfs_own_mntns();
 	s->clock_offset = clock_offset_ns();
 	s->tally = tally_new();
+	if (!s->options.no_mta && logins_open("/", &s->logins))
+		return -ENOMEM;
 	s->servers = servers_new("/proc");
 	if (!s->tally || !s->servers)
 		return -ENOMEM;
@@ -222,6 +226,8 @@ static void on_tick(struct session *s, int fd, uint64_t *next_sample, uint64_t *
 	if (read(fd, &expirations, sizeof(expirations)) < 0 && errno != EAGAIN)
 		log_err(errno, "timer");
 	session_drain(s);
+	if (s->logins)
+		logins_read(s->logins);
 	correlate_tick(s->correlate, now);
 	if (now >= *next_sample) {
 		session_sample(s, true);

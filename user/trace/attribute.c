@@ -464,35 +464,43 @@ static void set_session(const struct attribute_ops *ops, const struct queued *q,
 	set_origin(ops, o, room, e);
 }
 
-/* Mail that came in over SMTP. */
-static void set_smtp(const struct queued *q, struct attribution_room *room, struct mail_event *e)
+/*
+ * The queue file names the mailbox, but not qmail's; there the log does, and RELAYCLIENT in what qmail-smtpd passes on, where its own
+ * environment had none, says at least that there was a login (a listed address has it from the start).
+ */
+static void set_login(const struct attribute_ops *ops, const struct queued *q, struct attribution_room *room, struct mail_event *e)
 {
-	char value[8];
+	char value[256];
 
-	e->source = e->auth_user ? SOURCE_SMTP_AUTH : SOURCE_SMTP;
+	if (!e->auth_user && q->injection && env_value(q->injection, "SMTPAUTHUSER", value, sizeof(value)))
+		e->auth_user = copy(room->host, sizeof(room->host), value);
+	if (!e->auth_user && ops->login) {
+		e->auth_user = copy(room->host, sizeof(room->host), ops->login(ops->arg, q));
+		if (e->auth_user)
+			e->evidence |= HAS(EVIDENCE_MAIL_LOG);
+	}
+	if (e->auth_user || (q->injection && q->injection->relayed))
+		e->source = SOURCE_SMTP_AUTH;
+}
+
+/* Mail that came in over SMTP. */
+static void set_smtp(const struct attribute_ops *ops, const struct queued *q, struct attribution_room *room, struct mail_event *e)
+{
+	e->source = SOURCE_SMTP;
 	e->attribution = ATTRIBUTION_EXACT;
+	if (q->origin_lost)
+		weaken(e, ATTRIBUTION_INFERRED, "a script opened the session, but the record that names it was lost");
 	if (q->has_facts && q->facts.client_ip[0]) {
 		e->client_ip = q->facts.client_ip;
 		e->evidence |= HAS(EVIDENCE_QUEUE_FILE);
 	}
-	if (!q->injection) {
-		if (!q->has_facts)
-			weaken(e, ATTRIBUTION_INFERRED, q->no_facts);
-		return;
-	}
-	if (env_value(q->injection, "TCPREMOTEIP", room->client, sizeof(room->client))) {
+	if (q->injection && env_value(q->injection, "TCPREMOTEIP", room->client, sizeof(room->client))) {
 		e->client_ip = room->client;
 		e->evidence |= HAS(EVIDENCE_ENVIRONMENT);
 	}
-	/* qmail tells relaying clients by RELAYCLIENT alone: a login, or a listed address */
-	if (env_value(q->injection, "RELAYCLIENT", value, sizeof(value)) && !e->auth_user) {
-		char info[256];
-
-		if (env_value(q->injection, "SMTPAUTHUSER", info, sizeof(info))) {
-			e->auth_user = copy(room->host, sizeof(room->host), info);
-			e->source = SOURCE_SMTP_AUTH;
-		}
-	}
+	set_login(ops, q, room, e);
+	if (!q->injection && !q->has_facts)
+		weaken(e, ATTRIBUTION_INFERRED, q->no_facts);
 }
 
 static bool is_smtp(const struct queued *q)
@@ -520,7 +528,7 @@ void attribute_queued(const struct attribute_ops *ops, const struct queued *q, s
 	} else if (q->session) {
 		set_session(ops, q, room, out);
 	} else if (is_smtp(q) && !(q->injection && q->injection->role == ST_ROLE_INJECTOR)) {
-		set_smtp(q, room, out);
+		set_smtp(ops, q, room, out);
 	} else if (q->injection) {
 		set_injection(ops, q->injection, room, out);
 	} else {

@@ -25,6 +25,8 @@ struct attribute_ops {
 	const struct origin *(*origin)(void *arg, uint64_t id);
 	/* Id of the container that an injection ran in; NULL: the host. */
 	const char *(*container)(void *arg, const struct injection *i);
+	/* The mailbox that logged in on the session that a message came over, by the mail log; NULL: none. NULL pointer: no log. */
+	const char *(*login)(void *arg, const struct queued *q);
 	/* The program that a process runs which is still there; false otherwise. May be NULL. */
 	bool (*executable)(void *arg, const struct st_task *task, char *out, size_t size);
 	/*

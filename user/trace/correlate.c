@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/cleanup.h"
 #include "trace/correlate_internal.h"
 
 int correlate_new(const struct correlate_ops *ops, struct mta_queue *queues, size_t queue_count,
@@ -226,6 +227,33 @@ static int on_env(struct correlate *c, const struct record *r)
 	return o ? origin_environment(o, r) : 0;
 }
 
+/* AUTH comes before the first message of a session, and is checked by a child of its own (qmail). */
+static void note_checker(struct injection *i, const struct task *parent, uint32_t tgid)
+{
+	if (i && parent && parent->run == RUN_SMTPD && !i->has_queuer)
+		i->checkers[i->checker_count++ % array_size(i->checkers)] = tgid;
+}
+
+static bool has_variable(const char *env, size_t len, const char *name)
+{
+	size_t n = strlen(name);
+
+	for (size_t at = 0; env && at < len; at += strnlen(env + at, len - at) + 1)
+		if (len - at > n && !memcmp(env + at, name, n) && env[at + n] == '=')
+			return true;
+	return false;
+}
+
+/* What an SMTP server gives to the program that writes the queue. */
+static void note_queuer(struct injection *i, const struct record *r, const struct st_exec *e)
+{
+	struct text env = record_text(r, e->env);
+
+	i->has_queuer = true;
+	if (has_variable(env.s, env.len, "RELAYCLIENT") && !has_variable(i->env, i->env_len, "RELAYCLIENT"))
+		i->relayed = true;
+}
+
 static int on_fork(struct correlate *c, const struct record *r)
 {
 	const struct st_fork *f = (const struct st_fork *)r->h;
@@ -236,6 +264,7 @@ static int on_fork(struct correlate *c, const struct record *r)
 	t = task_add(c, &f->child, parent, f->h.time, f->origin, f->injection);
 	if (!t)
 		return -ENOMEM;
+	note_checker(t->injection, parent, f->child.tgid);
 	if (parent) {
 		t->run = parent->run;
 		t->before = parent->before;
@@ -346,6 +375,8 @@ static int on_exec(struct correlate *c, const struct record *r)
 	} else if (i->run == RUN_SUBMIT && (run == RUN_QUERY || run == RUN_DAEMON) && !i->commits &&
 		   i->task.tgid == e->h.task.tgid) {
 		i->run = run; /* sendmail -bp that execs qmail-qread or postqueue in place */
+	} else if (run == RUN_QUEUER && t->before == RUN_SMTPD) {
+		note_queuer(i, r, e);
 	}
 	return 0;
 }

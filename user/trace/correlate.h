@@ -38,6 +38,11 @@ struct injection {
 	char *filename, *args, *cwd, *env, *script, *script_inner;
 	size_t args_len, env_len, script_len, script_inner_len;
 	bool args_cut;
+	/* An SMTP server's: pids of the last processes that it started before its first message; one may be the checker of a login. */
+	uint32_t checkers[4];
+	unsigned checker_count;
+	bool has_queuer; /* it started one */
+	bool relayed;	 /* and gave it RELAYCLIENT, which it had not had itself: its client had logged in */
 	struct st_ancestor ancestor[ST_MAX_ANCESTORS];
 	size_t ancestors;
 	UT_hash_handle hh;

@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* The mail log as it grows: who logged in, by the checker's pid and by queue id. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "mail/logins.h"
+
+#define LOGIN(pid, user)                                                                           \
+	"Nov 21 18:55:23 h smtp_auth[" pid "]: smtp_auth: SMTP user " user                         \
+	" : /var/qmail/mailnames/shop.test/info logged in from unknown@unknown [127.0.0.1]\n"
+#define CLIENT(id, user)                                                                           \
+	"Nov 21 18:55:23 h postfix/smtpd[77]: " id                                                 \
+	": client=x[192.0.2.1], sasl_method=PLAIN, sasl_username=" user "\n"
+
+static char root[] = "/tmp/test-logins.XXXXXX";
+static char log_path[128];
+
+static void append(const char *text)
+{
+	FILE *f = fopen(log_path, "a");
+
+	assert_non_null(f);
+	fputs(text, f);
+	fclose(f);
+}
+
+static int setup(void **state)
+{
+	char path[128];
+
+	(void)state;
+	assert_non_null(mkdtemp(root));
+	snprintf(path, sizeof(path), "%s/var", root);
+	mkdir(path, 0755);
+	snprintf(path, sizeof(path), "%s/var/log", root);
+	mkdir(path, 0755);
+	snprintf(log_path, sizeof(log_path), "%s/var/log/maillog", root);
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	char command[128];
+
+	(void)state;
+	snprintf(command, sizeof(command), "rm -rf %s", root);
+	return system(command);
+}
+
+static void a_log_that_grows(void **state)
+{
+	__attribute__((cleanup(logins_freep))) struct logins *l = NULL;
+
+	(void)state;
+	append(LOGIN("41", "old@shop.test"));
+	assert_int_equal(logins_open(root, &l), 0);
+	assert_null(logins_by_pid(l, 41, 0)); /* it was there before */
+	append(LOGIN("42", "info@shop.test") CLIENT("4054AA7EA38", "joe"));
+	assert_string_equal(logins_by_pid(l, 42, 0), "info@shop.test");
+	assert_string_equal(logins_by_id(l, "4054AA7EA38", 0), "joe");
+	assert_null(logins_by_pid(l, 43, 0));
+	assert_null(logins_by_pid(l, 0, 0));
+	assert_null(logins_by_id(l, "", 0));
+	assert_null(logins_by_id(l, "4054AA7EA3", 0));
+	/* a line that was read before the session began is another one's */
+	assert_null(logins_by_pid(l, 42, clock_boot_ns()));
+	/* pids come back: the newest counts */
+	append(LOGIN("42", "new@shop.test"));
+	assert_string_equal(logins_by_pid(l, 42, 0), "new@shop.test");
+}
+
+static void a_line_in_two_pieces(void **state)
+{
+	__attribute__((cleanup(logins_freep))) struct logins *l = NULL;
+	static const char line[] = LOGIN("52", "info@shop.test");
+	const size_t n = 60;
+	char half[61] = "";
+
+	(void)state;
+	assert_int_equal(logins_open(root, &l), 0);
+	memcpy(half, line, n);
+	append(half);
+	assert_null(logins_by_pid(l, 52, 0));
+	append(line + n);
+	assert_string_equal(logins_by_pid(l, 52, 0), "info@shop.test");
+}
+
+static void truncated_in_place(void **state)
+{
+	__attribute__((cleanup(logins_freep))) struct logins *l = NULL;
+
+	(void)state;
+	assert_int_equal(logins_open(root, &l), 0);
+	assert_int_equal(truncate(log_path, 0), 0);
+	append(LOGIN("62", "info@shop.test"));
+	assert_string_equal(logins_by_pid(l, 62, 0), "info@shop.test");
+}
+
+static void no_log_yet(void **state)
+{
+	__attribute__((cleanup(logins_freep))) struct logins *l = NULL;
+
+	(void)state;
+	assert_int_equal(logins_open("/nonexistent", &l), 0);
+	logins_read(l);
+	assert_null(logins_by_pid(l, 1, 0));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_log_that_grows),
+		cmocka_unit_test(a_line_in_two_pieces),
+		cmocka_unit_test(truncated_in_place),
+		cmocka_unit_test(no_log_yet),
+	};
+
+	return cmocka_run_group_tests(tests, setup, teardown);
+}
