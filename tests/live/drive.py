@@ -3,13 +3,10 @@
 """Runs the live cases on a stage: starts the servers, spamtrace, then every row of cases.py, and
 judges the recording. Runs inside a stage, started by tests/live/run."""
 import argparse
-import http.client
-import json
 import os
 import pwd
 import re
 import shutil
-import signal
 import subprocess
 import sys
 import time
@@ -23,29 +20,11 @@ import cases_part2  # noqa: E402
 import cases as rows  # noqa: E402
 import check  # noqa: E402
 import queues  # noqa: E402
+from stage_tools import DOMAINS, HANG, Tracer, docroot, request, wait_until, write  # noqa: E402
 
-VHOSTS = "/var/www/vhosts"
-DOMAINS = re.search(r"DOMAINS=\((.*?)\)",
-                    open("/src/scripts/lib/hosting.sh", encoding="ascii").read()).group(1).split()
 WAYS = open(f"{HERE}/sites/ways.php", encoding="utf-8").read()
 LINES = {m.group(1): n for n, line in enumerate(WAYS.split("\n"), 1)
          if (m := re.search(r"// way:(\S+)$", line))}
-HANG = 60  # seconds after which a wait is a hang
-
-
-def wait_until(what, test, limit=HANG):
-    """True when test() came true; polls, because queues and pipes of others have no event for us."""
-    end = time.monotonic() + limit
-    while not test():
-        if time.monotonic() > end:
-            print(f"live: {what} did not happen within {limit} s", file=sys.stderr)
-            return False
-        time.sleep(0.01)
-    return True
-
-
-def docroot(site):
-    return f"{VHOSTS}/{DOMAINS[site - 1]}/httpdocs"
 
 
 def deploy(case):
@@ -67,32 +46,10 @@ def deploy(case):
     return paths
 
 
-def write(path, text, uid):
-    with open(path, "w", encoding="utf-8") as f:
-        f.write(text)
-    os.chown(path, uid, uid)
-    os.utime(path, (time.time() - 3600,) * 2)  # opcache leaves files of the last seconds uncached
-
-
 def client(token):
     """The address that a message's request comes from: all of 127/8 is ours."""
     n = zlib.crc32(token.encode())
     return f"127.{n >> 16 & 127 | 1}.{n >> 8 & 255}.{n & 127 | 1}"
-
-
-def request(server, site, path, source="127.0.0.1"):
-    connection = http.client.HTTPConnection("127.0.0.1", rows.SERVERS[server], timeout=HANG,
-                                            source_address=(source, 0))
-    connection.request("GET", path, headers={"Host": DOMAINS[site - 1]})
-    answer = connection.getresponse()
-    body = answer.read().decode(errors="replace")
-    connection.close()
-    if answer.status != 200:
-        raise RuntimeError(f"{server}{path}: {answer.status} {body[:200]}")
-    try:
-        return json.loads(body)
-    except ValueError:
-        raise RuntimeError(f"{server}{path}: {body[:200]}") from None
 
 
 HERE_MODULE = sys.modules[__name__]
@@ -215,51 +172,6 @@ class Stage:
         return wanted <= set(self.queued().values())
 
 
-class Tracer:
-    def __init__(self, out, mta):
-        self.out = out
-        self.recording = f"{out}/recording.json"
-        self.stderr = f"{out}/spamtrace.err"
-        open(self.recording, "w", encoding="utf-8").close()
-        with open(f"{out}/spamtrace.out", "wb") as o, open(self.stderr, "wb") as e:
-            self.process = subprocess.Popen(
-                ["spamtrace", "trace", "--strict", "-o", "table", "-w", self.recording], stdout=o, stderr=e,
-                stdin=subprocess.DEVNULL)
-        self.mta = mta
-        self.start = time.monotonic()
-
-    def complain(self, what):
-        with open(self.stderr, encoding="utf-8", errors="replace") as f:
-            sys.exit(f"live: {what}\n{f.read()[-2000:]}")
-
-    def ready(self):
-        def tracing():
-            if self.process.poll() is not None:
-                self.complain(f"spamtrace ended with status {self.process.returncode} before it traced")
-            with open(self.stderr, "rb") as f:
-                return b"spamtrace: tracing" in f.read()
-
-        if not wait_until("the line 'spamtrace: tracing'", tracing, 30):
-            self.complain("spamtrace does not trace")
-        return time.monotonic() - self.start
-
-    def count(self):
-        with open(self.recording, "rb") as f:
-            return f.read().count(b'"mail-queued"')
-
-    def stop(self):
-        self.process.send_signal(signal.SIGINT)
-        try:
-            return self.process.wait(30)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.complain("spamtrace did not end within 30 s of SIGINT")
-
-    def records(self):
-        with open(self.recording, encoding="utf-8") as f:
-            return [json.loads(line) for line in f if line.strip()]
-
-
 def oracle(stage):
     """A recording as a perfect tracer would write it: proves the harness without one."""
     records = []
@@ -300,7 +212,7 @@ def main():
 
     tracer = None
     if not args.oracle:
-        tracer = Tracer(args.out, mta)
+        tracer = Tracer(args.out)
         print(f"live: {mta}: tracing after {tracer.ready():.2f} s", flush=True)
     for case in wanted:
         stage.run(case, paths[case.id])
