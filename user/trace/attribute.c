@@ -522,7 +522,8 @@ void attribute_queued(const struct attribute_ops *ops, const struct queued *q, s
 	if (q->actor.run == RUN_BOUNCE || (q->has_facts && q->facts.bounce)) {
 		out->source = SOURCE_BOUNCE;
 		out->attribution = ATTRIBUTION_EXACT;
-	} else if (q->actor.run == RUN_FORWARD || q->actor.before == RUN_FORWARD) {
+	} else if (q->actor.run == RUN_FORWARD || q->actor.before == RUN_FORWARD ||
+		   (q->has_facts && q->facts.forward)) {
 		out->source = SOURCE_FORWARD;
 		out->attribution = ATTRIBUTION_EXACT;
 	} else if (q->session) {

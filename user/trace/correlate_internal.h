@@ -52,6 +52,7 @@ struct smtp_session {
 	struct origin *origin;
 	struct injection *injection;
 	uint64_t closed; /* boot ns, 0: open */
+	bool origin_lost; /* a script opened it, but which is not known */
 	uint32_t messages;
 	UT_hash_handle hh;
 };

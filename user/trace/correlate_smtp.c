@@ -71,6 +71,7 @@ static void session_add(struct correlate *c, const struct st_connect *k, struct 
 	s->key = key;
 	s->sock = k->sock;
 	s->origin = origin_ref(o);
+	s->origin_lost = k->origin && !o;
 	s->injection = i;
 	if (i)
 		i->refs++;
@@ -163,9 +164,12 @@ void correlate_join_session(struct correlate *c, struct waiting *w)
 	if (!c->sessions || w->q.session || !client_of(c, w, &key))
 		return;
 	HASH_FIND(hh, c->sessions, &key, sizeof(key), s);
-	if (!s)
+	/* a message is committed before its session ends: later, the port was somebody else's, whose record was lost */
+	if (!s || (s->closed && w->q.time > s->closed))
 		return;
 	s->messages++;
+	if (s->origin_lost)
+		w->q.origin_lost = true;
 	if (s->injection && !w->q.injection) {
 		w->q.injection = s->injection;
 		s->injection->refs++;
