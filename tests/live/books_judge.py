@@ -160,7 +160,8 @@ def controls(judge_with, records):
     before = failing(records)
     first = {}
     for i, r in enumerate(records):
-        first.setdefault(action(r), i)
+        if action(r) != "mail-queued" or (get(r, "spamtrace.source") in KINDS["local"] and get(r, "email.sender.address")):
+            first.setdefault(action(r), i)
         if action(r) == "queue-sampled":
             first["last-sample"] = i
     changes = [

@@ -253,6 +253,47 @@ static void test_facts_bounce(void **state)
 	close(q.fd);
 }
 
+/* local(8)'s forward, and what only looks like one: a header of the message itself. */
+static void test_facts_forward(void **state)
+{
+	static const struct {
+		const char *top, *next, *sender;
+		bool forward, bounce;
+	} cases[] = {
+		{"Received: by s (Postfix)", "Delivered-To: fwd@s", "a@b.test", true, false},
+		{"Received: by s (Postfix)", "Delivered-To: fwd@s", "", true, false},
+		{"Received: by s (Postfix)", "Subject: x", "a@b.test", false, false},
+		{"Received: by s (Postfix)", "Subject: x", "", false, true},
+		{"Received: by s (Postfix, from userid 33)", "Delivered-To: fwd@s", "a@b.test", false, false},
+		{"Received: from c (c [192.0.2.1])", "Delivered-To: fwd@s", "a@b.test", false, false},
+		{"Subject: Received: by s", "Delivered-To: fwd@s", "a@b.test", false, false},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		static struct file f;
+		struct message_facts m = {0};
+		struct mta_queue q;
+
+		make_queue();
+		f.len = 0;
+		record(&f, 'C', SIZE);
+		record(&f, 'A', "log_message_origin=local");
+		record(&f, 'S', cases[i].sender);
+		record(&f, 'M', "");
+		record(&f, 'N', cases[i].top);
+		record(&f, 'N', "\tid 8FF9014A11E; x");
+		record(&f, 'N', cases[i].next);
+		record(&f, 'N', "");
+		fixture_file("active/8FF9014A11E", f.data, f.len, 0700);
+		q = fixture_queue(&mta_postfix, "");
+		assert_int_equal(fixture_facts(&q, "8FF9014A11E", 0, &m), 0);
+		if (m.forward != cases[i].forward || m.bounce != cases[i].bounce)
+			fail_msg("%s, %s: forward %d, bounce %d", cases[i].top, cases[i].next, m.forward, m.bounce);
+		close(q.fd);
+	}
+}
+
 /* Milters leave pointers: the reader follows them, and no circle. */
 static void test_pointers(void **state)
 {
@@ -362,6 +403,7 @@ int main(void)
 		cmocka_unit_test(test_interpret), cmocka_unit_test(test_classify),
 		WITH_QUEUE(test_facts_smtp),      WITH_QUEUE(test_facts_local),
 		WITH_QUEUE(test_facts_maildrop),  WITH_QUEUE(test_facts_bounce),
+		WITH_QUEUE(test_facts_forward),
 		WITH_QUEUE(test_pointers),        WITH_QUEUE(test_hostile),
 		WITH_QUEUE(test_count),
 	};

@@ -287,6 +287,25 @@ static void bounced_id(const char *head, size_t len, struct message_facts *f)
 	f->parent_id[n] = '\0';
 }
 
+/*
+ * A forward of local(8) begins with "Received: by HOST (Postfix)", which has neither a client nor a uid, and "Delivered-To:" (local/forward.c).
+ * What comes in by smtpd or pickup gets a line of theirs on top, so nobody else can write this.
+ */
+static bool is_forward(const char *head, size_t len)
+{
+	static const char by[] = "Received: by ", to[] = "\nDelivered-To: ", from[] = "from ";
+	const char *end = head;
+
+	if (len < sizeof(by) || memcmp(head, by, sizeof(by) - 1))
+		return false;
+	do {
+		end = memchr(end, '\n', (size_t)(head + len - end));
+	} while (end && ++end < head + len && (*end == ' ' || *end == '\t'));
+	if (!end || (size_t)(head + len - end) < sizeof(to) - 2)
+		return false;
+	return !memcmp(end - 1, to, sizeof(to) - 1) && !memmem(head, (size_t)(end - head), from, sizeof(from) - 1);
+}
+
 /* Reads the file into s; 1: to its end or as far as is needed, 0: it ends before that, -errno. */
 static int scan_file(int fd, struct scan *s)
 {
@@ -331,7 +350,8 @@ int postfix_file_facts(int fd, struct message_facts *out)
 	message_headers(head, s.head_len, &f);
 	from_received(head, s.head_len, &f);
 	f.local = f.uid >= 0;
-	f.bounce = f.has_sender && !*f.sender && !f.from_network && !f.local;
+	f.forward = !f.from_network && !f.local && is_forward(head, s.head_len);
+	f.bounce = f.has_sender && !*f.sender && !f.from_network && !f.local && !f.forward;
 	if (f.bounce)
 		bounced_id(head, s.head_len, &f);
 	*out = f;

@@ -1,0 +1,210 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: GPL-2.0-only
+"""Queues that are moved away, are on a full disk, or hold what no MTA put there: spamtrace says so
+in a line, and goes on. Runs inside a stage, started by tests/live/books."""
+import argparse
+import errno
+import os
+import subprocess
+import sys
+import time
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, HERE)
+sys.dont_write_bytecode = True
+from stage_tools import Tracer, wait_until  # noqa: E402
+
+# MTA: (root of the queue, where its files lie, a name as its own, the name with which it would take a file)
+QUEUES = {
+    "postfix": ("/var/spool/postfix", "deferred", "4054AA7EA38"),
+    "exim": ("/var/spool/exim4/input", ".", "1wXyZa-0000AB-0C-H"),
+    "sendmail": ("/var/spool/mqueue", ".", "qf6ALIxnvF028821"),
+    "nullmailer": ("/var/spool/nullmailer", "queue", "1795287642.29413"),
+    "qmail": ("/var/qmail/queue", "mess/1", "24"),
+}
+
+
+class Faults:
+    def __init__(self, mta, out):
+        self.mta = mta
+        self.root, self.place, self.name = QUEUES[mta]
+        self.results = []
+        self.sent = 0
+        with open("/run/mail-log", encoding="ascii") as f:
+            self.log_path = f.read().strip()
+        self.tracer = Tracer(out, "-i", "0.2")
+        self.tracer.ready()
+
+    def said(self):
+        with open(self.tracer.stderr, encoding="utf-8", errors="replace") as f:
+            return f.read()
+
+    def result(self, name, right, why):
+        self.results.append((name, "" if right else why))
+
+    def alive(self):
+        return self.tracer.process.poll() is None
+
+    def send(self):
+        """One message by a plain user; does its record come?"""
+        self.sent += 1
+        sender = f"fault.{self.sent}@truth.test"
+        sent = subprocess.run(["/usr/sbin/sendmail", "-t", "-i", "-f", sender], stdout=subprocess.DEVNULL,
+                              stderr=subprocess.DEVNULL, user=10001, group=10001, extra_groups=[], cwd="/",
+                              env={"PATH": "/usr/sbin:/usr/bin:/bin"},
+                              input=f"From: {sender}\nTo: x@elsewhere.test\nSubject: fault\n\nbody\n".encode())
+        if sent.returncode:
+            return False
+        return wait_until("its record", lambda: any(
+            r["event"]["action"] == "mail-queued" and r.get("email", {}).get("sender", {}).get("address") == sender
+            for r in self.tracer.records()), 20)
+
+    def samples(self):
+        return [r["spamtrace"]["queue"] for r in self.tracer.records()
+                if r["event"]["action"] == "queue-sampled" and r["spamtrace"]["queue"]["directory"] == self.root]
+
+    def next_samples(self, count=3):
+        have = len(self.samples())
+        wait_until("further samples", lambda: len(self.samples()) >= have + count, 15)
+        return self.samples()[have:]
+
+    # ---- the faults ----
+
+    def garbage(self):
+        """Names that no MTA makes, links to nowhere, empty files and one of 2 GB, a pipe, a directory."""
+        place = os.path.join(self.root, self.place)
+        made = []
+        for name in ("rubbish", "\x1b[31mred", "..hidden", "x" * 250, "-rf", "1 2", "\udcff\udcfe", "0", "qf", "df.",
+                     "9" * 80, "core"):
+            made.append(os.path.join(place, name))
+            open(made[-1], "wb").close()
+        for name, target in (("link", "/nowhere"), ("loop", "loop"), ("passwd", "/etc/passwd")):
+            made.append(os.path.join(place, name))
+            os.symlink(target, made[-1])
+        made.append(os.path.join(place, "pipe"))
+        os.mkfifo(made[-1])
+        made.append(os.path.join(place, "directory"))
+        os.mkdir(made[-1])
+        seen = self.next_samples()
+        self.result("garbage names", self.alive() and not any(q.get("unexplained") or q.get("missing") for q in seen),
+                    f"samples: {seen[-1:]}")
+        self.result("a message beside garbage", self.send(), "was not reported")
+        for path in made:
+            os.rmdir(path) if os.path.isdir(path) and not os.path.islink(path) else os.unlink(path)
+
+    def large(self):
+        """A file of 2 GB under a name as the MTA's own, empty files likewise; counted, read bounded."""
+        place = os.path.join(self.root, self.place)
+        name = os.path.join(place, self.name)
+        with open(name, "wb") as f:
+            f.truncate(2 << 30)
+        start = time.monotonic()
+        seen = self.next_samples()
+        took = time.monotonic() - start
+        self.result("a file of 2 GB that was put there", self.alive() and took < 5 and seen[-1].get("unexplained") in (0, 1),
+                    f"{took:.1f} s, {seen[-1:]}")
+        if seen[-1].get("unexplained"):
+            self.result("its note", "more than the hooks saw" in seen[-1].get("note", ""), seen[-1].get("note"))
+        listed = subprocess.run(["spamtrace", "queue", "--mta", self.mta], capture_output=True, timeout=60, check=False)
+        self.result("spamtrace queue reads around it", listed.returncode in (0, 1),
+                    f"status {listed.returncode}: {listed.stderr[-200:]!r}")
+        os.truncate(name, 0)
+        self.next_samples(1)
+        os.unlink(name)
+        seen = self.next_samples()
+        self.result("and after it was removed", not seen[-1].get("unexplained"), f"{seen[-1:]}")
+
+    def moved(self):
+        """The queue's directory goes, and comes back. The MTA is not asked to work meanwhile."""
+        away = self.root + ".away"
+        os.rename(self.root, away)
+        time.sleep(1)
+        alive = self.alive()
+        os.rename(away, self.root)
+        self.next_samples()
+        self.result("the queue is moved away and back", alive and self.alive(), self.said()[-300:])
+        self.result("a message after it", self.send(), "was not reported")
+
+    def replaced(self):
+        """An empty copy in its place, then the first one again: a line each time."""
+        away = self.root + ".away"
+        os.rename(self.root, away)
+        subprocess.run(["sh", "-c", f"cd {away} && find . -type d | (cd / && mkdir -p {self.root} && cd {self.root} && xargs mkdir -p)"],
+                       check=True)
+        told = wait_until("the line about another directory", lambda: "is another directory now" in self.said(), 10)
+        subprocess.run(["rm", "-rf", self.root], check=True)
+        os.rename(away, self.root)
+        back = wait_until("the line about the first one", lambda: self.said().count("is another directory now") >= 2, 10)
+        self.result("another directory in its place", told and back and self.alive(), self.said()[-300:])
+        self.result("a message after that", self.send(), "was not reported")
+
+    def removed(self):
+        """A queue of its own, of a further instance, removed for good while it is traced."""
+        away = self.root + ".gone"
+        os.rename(self.root, away)
+        subprocess.run(["cp", "-a", away, self.root], check=True)
+        wait_until("the copy", lambda: "is another directory now" in self.said(), 10)
+        subprocess.run(["rm", "-rf", self.root], check=True)
+        told = wait_until("the line that it cannot be counted", lambda: "cannot be counted; tracing goes on" in self.said(), 10)
+        os.rename(away, self.root)
+        again = wait_until("the line that it can be again", lambda: "can be counted again" in self.said(), 10)
+        self.result("the queue's directory is removed: a line", told and self.alive(), self.said()[-300:])
+        self.result("and it is counted again", again and self.alive(), self.said()[-300:])
+        self.result("a message after its return", self.send(), "was not reported")
+
+    def full(self):
+        """A disk of a few KB that is full: the MTA refuses, and so it is told."""
+        away = self.root + ".disk"
+        os.rename(self.root, away)
+        os.mkdir(self.root)
+        subprocess.run(["mount", "-t", "tmpfs", "-o", "size=96k", "tmpfs", self.root], check=True)
+        subprocess.run(["cp", "-a", f"{away}/.", self.root], check=False, stderr=subprocess.DEVNULL)
+        try:
+            with open(f"{self.root}/filler", "wb") as f:
+                while True:
+                    f.write(b"x" * 4096)
+                    f.flush()
+        except OSError as e:
+            full = e.errno == errno.ENOSPC
+        wait_until("the line about another directory", lambda: "is another directory now" in self.said(), 10)
+        before = len([r for r in self.tracer.records() if r["event"]["action"] == "mail-queued"])
+        subprocess.run(["/usr/sbin/sendmail", "-t", "-i"], input=b"To: x@elsewhere.test\n\n" + b"x" * 200000,
+                       stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False, timeout=60)
+        seen = self.next_samples()
+        after = len([r for r in self.tracer.records() if r["event"]["action"] == "mail-queued"])
+        self.result("a full disk", full and self.alive() and bool(seen) and after == before,
+                    f"{after - before} messages, samples {seen[-1:]}")
+        subprocess.run(["umount", "-l", self.root], check=True)
+        os.rmdir(self.root)
+        os.rename(away, self.root)
+        self.next_samples()
+        self.result("a message after it", self.send(), "was not reported")
+
+
+def main():
+    p = argparse.ArgumentParser()
+    p.add_argument("--out", default="/out")
+    args = p.parse_args()
+    mta = os.environ["STAGE_MTA"]
+    subprocess.run(["bash", f"{HERE}/books.sh"], check=True)
+    faults = Faults(mta, args.out)
+    faults.result("a message at first", faults.send(), "was not reported")
+    for step in ("garbage", "large", "moved", "replaced", "removed", "full"):
+        if not faults.alive():
+            faults.result(step, False, f"spamtrace has ended: {faults.said()[-300:]}")
+            break
+        try:
+            getattr(faults, step)()
+        except Exception as e:  # noqa: BLE001  what could not be done is a failure
+            faults.result(step, False, f"{type(e).__name__}: {e}"[:300])
+    status = faults.tracer.stop()
+    faults.result("spamtrace ends as always", status == 0, f"status {status}")
+    print(f"  queue faults, {mta}")
+    for name, problem in faults.results:
+        print(f"{'!' if problem else ' '} {name}: {problem or 'right'}")
+    failed = sum(bool(p) for _, p in faults.results)
+    with open(f"{args.out}/result", "w", encoding="ascii") as f:
+        f.write(f"{len(faults.results) - failed} {failed}\n")
+
+
+main()
