@@ -405,7 +405,7 @@ static const struct story postfix[] = {
 	 PF_START "!connect 100 40000 2 /a.php\nconnect 100 40000 1\nfile " Y1
 		  " network port 40000\n" PF_CLEANUP(Y1) "connect 100 40000 7\ntick 31\nidle\n",
 	 "connected lost state 2\nconnected lost state 1\nqueued " Y1
-	 " unseen\nconnected lost state 7\n"},
+	 " lost\nconnected lost state 7\n"},
 	/* records that are lost */
 	{"lost unlink: the message before is not given to the next injection",
 	 PF_START "tick 1\nphp 100 202 /a.php\n" PF_DROP("202", "203", X1)

@@ -156,10 +156,13 @@ size_t text_utf8(char *out, size_t size, const char *in, size_t len)
 /* One code point as JSON escapes it: one or two UTF-16 units. */
 static size_t json_escape(char *out, uint32_t cp)
 {
+	const size_t room = sizeof("\\ud800\\udc00");
+
 	if (cp < 0x10000)
-		return (size_t)sprintf(out, "\\u%04x", cp);
+		return (size_t)snprintf(out, room, "\\u%04x", cp);
 	cp -= 0x10000;
-	return (size_t)sprintf(out, "\\u%04x\\u%04x", 0xd800 + (cp >> 10), 0xdc00 + (cp & 0x3ff));
+	return (size_t)snprintf(out, room, "\\u%04x\\u%04x", 0xd800 + (cp >> 10),
+				0xdc00 + (cp & 0x3ff));
 }
 
 /* Bytes at the start that are harmless ASCII: nearly all of every line. */

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/text.h"
 #include "kernel/procfs.h"
 
 #define MAX_MOUNTS 4096
@@ -156,8 +157,5 @@ int host_path(const struct st_task *task, const char *path, char *out, size_t si
 	if ((err || join(found, jail, path) || !same_file(found, &st)) &&
 	    by_mounts(task, path, &st, found))
 		return -ENOENT;
-	if (strlen(found) >= size)
-		return -ENAMETOOLONG;
-	strcpy(out, found);
-	return 0;
+	return text_copy(out, size, found);
 }

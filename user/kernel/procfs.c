@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/text.h"
 #include "kernel/inode.h"
 
 #define ENVIRONMENT_MAX (1 << 18)
@@ -88,10 +89,7 @@ int procfs_environment(const struct st_task *task, const char *name, char *out, 
 	for (char *p = env; p < env + len; p += strlen(p) + 1) {
 		if (strncmp(p, name, n) || p[n] != '=')
 			continue;
-		if (strlen(p + n + 1) >= size)
-			return -ENAMETOOLONG;
-		strcpy(out, p + n + 1);
-		return 0;
+		return text_copy(out, size, p + n + 1);
 	}
 	return -ENOENT;
 }
@@ -124,10 +122,7 @@ int procfs_jail(const struct st_task *task, char *out, size_t size)
 		return err;
 	if (!strcmp(root, "/"))
 		return -ENOENT;
-	if (strlen(root) >= size)
-		return -ENAMETOOLONG;
-	strcpy(out, root);
-	return 0;
+	return text_copy(out, size, root);
 }
 
 int procfs_executable(const struct st_task *task, char *out, size_t size)

@@ -39,6 +39,7 @@ static void begin(SHA2_CTX *sha, const struct redactor *r, uint8_t pad)
  * bytes with the NUL). */
 static void hash(const struct redactor *r, char *out, const char *text, size_t len, int fold)
 {
+	const size_t size = sizeof("h-0123456789abcdef");
 	uint8_t digest[SHA256_DIGEST_LENGTH];
 	size_t used;
 	SHA2_CTX sha;
@@ -55,9 +56,9 @@ static void hash(const struct redactor *r, char *out, const char *text, size_t l
 	begin(&sha, r, 0x5c);
 	SHA256Update(&sha, digest, sizeof(digest));
 	SHA256Final(digest, &sha);
-	used = (size_t)sprintf(out, "h-");
+	used = (size_t)snprintf(out, size, "h-");
 	for (size_t i = 0; i < 8; i++)
-		used += (size_t)sprintf(out + used, "%02x", digest[i]);
+		used += (size_t)snprintf(out + used, size - used, "%02x", digest[i]);
 }
 
 void redact_text(const struct redactor *r, char out[REDACTED_SIZE], const char *text, size_t len)
