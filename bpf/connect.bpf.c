@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Connections to mail ports. inet_sock_set_state fires in connect() itself, with the caller as current, before a source port is chosen;
- * the port is known when the connection is established, in whatever context that happens, so the socket carries what was learned.
- * Costs nobody anything but one branch per TCP state change.
+ * Connections to mail ports. inet_sock_set_state fires in connect() itself, with the caller as
+ * current, before a source port is chosen; the port is known when the connection is established, in
+ * whatever context that happens, so the socket carries what was learned. Costs nobody anything but
+ * one branch per TCP state change.
  */
 #include "vmlinux.h"
 
@@ -12,10 +13,10 @@
 #include "php.bpf.h"
 
 #define TCP_ESTABLISHED 1
-#define TCP_SYN_SENT	2
-#define TCP_CLOSE	7
-#define AF_INET		2
-#define AF_INET6	10
+#define TCP_SYN_SENT    2
+#define TCP_CLOSE       7
+#define AF_INET         2
+#define AF_INET6        10
 
 static __always_inline bool mail_port(__u16 port)
 {
@@ -32,7 +33,8 @@ static __always_inline bool to_loopback(struct sock *sk, __u16 family)
 	return !addr[0] && addr[15] == 1;
 }
 
-static __always_inline void send_connect(struct sock *sk, __u64 sock, const struct sock_state *s, __u8 state)
+static __always_inline void send_connect(struct sock *sk, __u64 sock, const struct sock_state *s,
+					 __u8 state)
 {
 	struct st_connect *c = reserve(sizeof(*c), ST_LOST_RING_CONNECT);
 
@@ -109,12 +111,14 @@ int BPF_PROG(on_sock_state, struct sock *sk, int oldstate, int newstate)
 			state.origin = id;
 	}
 	/*
-	 * An MTA's own deliveries go to these ports too. Of its programs only an injector that hands its message to the local daemon
-	 * (Sendmail) is reported; of others, what a script started.
+	 * An MTA's own deliveries go to these ports too. Of its programs only an injector that
+	 * hands its message to the local daemon (Sendmail) is reported; of others, what a script
+	 * started.
 	 */
 	if (program && (program->role == ST_ROLE_MTA || program->role == ST_ROLE_INJECTOR ||
 			program->role == ST_ROLE_SMTPD)) {
-		if (program->role != ST_ROLE_INJECTOR || !state.injection || !to_loopback(sk, family))
+		if (program->role != ST_ROLE_INJECTOR || !state.injection ||
+		    !to_loopback(sk, family))
 			return 0;
 	} else if (!state.origin) {
 		return 0;

@@ -13,7 +13,8 @@ static __always_inline void count_lost(__u32 reason)
 		__sync_fetch_and_add(n, 1);
 }
 
-/* A record of constant size, or NULL (counted). The caller fills all of it and submits on every path. */
+/* A record of constant size, or NULL (counted). The caller fills all of it and submits on every
+ * path. */
 static __always_inline void *reserve(__u64 size, __u32 reason)
 {
 	void *r = bpf_ringbuf_reserve(&events, size, 0);
@@ -40,8 +41,9 @@ static __always_inline __u64 new_id(void)
 }
 
 /*
- * Appends a NUL-terminated string to buf at *at, which stays at most `mask` (a power of two less one); buf has `max` bytes of room
- * behind that. Yields false if the read failed; str is then empty.
+ * Appends a NUL-terminated string to buf at *at, which stays at most `mask` (a power of two less
+ * one); buf has `max` bytes of room behind that. Yields false if the read failed; str is then
+ * empty.
  */
 #define APPEND_STR(read, buf, at, mask, max, src, str)                                             \
 	({                                                                                         \

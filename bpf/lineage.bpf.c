@@ -8,7 +8,7 @@
 
 #define EXEC_MASK 4095
 #define ARGS_MAX  2048
-#define ENV_MAX	  2048
+#define ENV_MAX   2048
 
 struct exec_record {
 	struct st_exec e;
@@ -85,7 +85,8 @@ int BPF_PROG(on_fork_again, struct task_struct *parent, struct task_struct *chil
 	return forked(parent, child);
 }
 
-/* Copies a user block (argv or environment) of the new program; at most `max`, a power of two not above ARGS_MAX. */
+/* Copies a user block (argv or environment) of the new program; at most `max`, a power of two not
+ * above ARGS_MAX. */
 static __always_inline void append_block(char *data, __u32 *off, __u64 start, __u64 end, __u32 max,
 					 struct st_str *s)
 {
@@ -137,7 +138,8 @@ static __always_inline __u32 tty_of(struct task_struct *task)
 	       (__u32)(BPF_CORE_READ(tty, driver, minor_start) + BPF_CORE_READ(tty, index));
 }
 
-/* Remembers an interpreter's arguments for those who descend from it: the outermost script, and the latest. */
+/* Remembers an interpreter's arguments for those who descend from it: the outermost script, and the
+ * latest. */
 static __always_inline void remember_script(struct task_struct *task, const struct st_task *self)
 {
 	struct script_state *old = bpf_map_lookup_elem(&scripts, self), *s;
@@ -145,7 +147,8 @@ static __always_inline void remember_script(struct task_struct *task, const stru
 	__u64 n = end - start < SCRIPT_ARGS ? end - start : SCRIPT_ARGS - 1;
 	__u32 zero = 0, exec = (__u32)BPF_CORE_READ(task, self_exec_id);
 
-	/* In two steps: clang makes one comparison of (n - 1) out of both, which tells the verifier nothing about n. */
+	/* In two steps: clang makes one comparison of (n - 1) out of both, which tells the verifier
+	 * nothing about n. */
 	if (!n)
 		return;
 	barrier_var(n);
@@ -173,7 +176,8 @@ static __always_inline void remember_script(struct task_struct *task, const stru
 		count_lost(ST_LOST_SCRIPT_MAP);
 }
 
-static __always_inline void append_scripts(const struct st_task *self, struct exec_record *r, __u32 *off)
+static __always_inline void append_scripts(const struct st_task *self, struct exec_record *r,
+					   __u32 *off)
 {
 	struct script_state *s = bpf_map_lookup_elem(&scripts, self);
 
@@ -240,7 +244,8 @@ static __always_inline void send_exec(struct task_struct *task, struct linux_bin
 		   BPF_CORE_READ(bprm, filename), &r->e.filename);
 	append_block(r->data, off, BPF_CORE_READ(task, mm, arg_start),
 		     BPF_CORE_READ(task, mm, arg_end), ARGS_MAX, &r->e.args);
-	r->e.argc_total = (__u32)(BPF_CORE_READ(task, mm, arg_end) - BPF_CORE_READ(task, mm, arg_start));
+	r->e.argc_total =
+		(__u32)(BPF_CORE_READ(task, mm, arg_end) - BPF_CORE_READ(task, mm, arg_start));
 	if (program->flags & ST_P_ENV)
 		append_block(r->data, off, BPF_CORE_READ(task, mm, env_start),
 			     BPF_CORE_READ(task, mm, env_end), ENV_MAX, &r->e.env);
@@ -276,8 +281,10 @@ struct env_record {
 	char data[ST_ENV_PIECE + 1];
 };
 
-/* The environment of the program that `task`, which is current, has just executed: all of it up to ST_ENV_PIECES. */
-static __always_inline void send_environment(struct task_struct *task, const struct st_task *self, __u64 origin)
+/* The environment of the program that `task`, which is current, has just executed: all of it up to
+ * ST_ENV_PIECES. */
+static __always_inline void send_environment(struct task_struct *task, const struct st_task *self,
+					     __u64 origin)
 {
 	__u64 start = BPF_CORE_READ(task, mm, env_start), end = BPF_CORE_READ(task, mm, env_end);
 	__u32 total = end > start && end - start < 1u << 30 ? (__u32)(end - start) : 0;
@@ -310,8 +317,9 @@ static __always_inline void send_environment(struct task_struct *task, const str
 }
 
 /*
- * A web server's child executes its first program: a CGI request, if its environment says so, or a helper of the server. The server wrote
- * that environment, the script cannot have. Nothing is done for children of a PHP request, whose origin they carry.
+ * A web server's child executes its first program: a CGI request, if its environment says so, or a
+ * helper of the server. The server wrote that environment, the script cannot have. Nothing is done
+ * for children of a PHP request, whose origin they carry.
  */
 static __always_inline bool cgi_start(struct task_struct *task, const struct st_inode *exe,
 				      const struct st_task *self, const struct task_state *carried)
@@ -399,8 +407,8 @@ int BPF_PROG(on_exec_again, struct task_struct *task, pid_t old_pid, struct linu
 }
 
 /*
- * pcntl_exec() replaces the engine without a fork. This tracepoint runs before the old memory is gone (6.10 and later); elsewhere
- * such an exec has no origin of its own and is said to have none.
+ * pcntl_exec() replaces the engine without a fork. This tracepoint runs before the old memory is
+ * gone (6.10 and later); elsewhere such an exec has no origin of its own and is said to have none.
  */
 static __always_inline int preparing_exec(struct task_struct *task)
 {
@@ -420,10 +428,12 @@ static __always_inline int preparing_exec(struct task_struct *task)
 	carried = bpf_map_lookup_elem(&tasks, &self);
 	if (carried) {
 		if (carried->forked || carried->exec == exec)
-			return 0; /* a child on its way to its first exec: its origin is as fresh as can be */
+			return 0; /* a child on its way to its first exec: its origin is as fresh as
+				     can be */
 		state = *carried;
 	}
-	id = php_snapshot(task, program, &exe, &self, &none, state.origin, false, ST_BY_EXEC, &weak);
+	id = php_snapshot(task, program, &exe, &self, &none, state.origin, false, ST_BY_EXEC,
+			  &weak);
 	if (id) {
 		state.origin = id;
 		state.injection = 0;
@@ -447,8 +457,8 @@ int BPF_PROG(on_prepare_exec_again, struct task_struct *task, struct linux_binpr
 }
 
 /*
- * The end of a process, not of a thread: signal->live is 0 once the last thread is in do_exit(). A thread that execs makes the
- * old leader exit with live > 0.
+ * The end of a process, not of a thread: signal->live is 0 once the last thread is in do_exit(). A
+ * thread that execs makes the old leader exit with live > 0.
  */
 static __always_inline int ended(struct task_struct *task)
 {

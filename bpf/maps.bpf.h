@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Every map and every tunable, on one page. Sizes are upper bounds on what is in flight at one time. */
+/* Every map and every tunable, on one page. Sizes are upper bounds on what is in flight at one
+ * time. */
 #ifndef MAPS_BPF_H
 #define MAPS_BPF_H
 
@@ -10,18 +11,19 @@
 #define MAX_TASKS   32768 /* tasks that carry an origin or an injection */
 #define MAX_CALLS   8192  /* queue syscalls between entry and exit */
 #define MAX_SCRIPTS 8192  /* processes that descend from a Perl, Python or shell script */
-#define MAX_RUNNING 4096 /* threads of engines that are not trusted, in a request */
+#define MAX_RUNNING 4096  /* threads of engines that are not trusted, in a request */
 #define MAX_SOCKS   16384 /* connections to mail ports */
 #define MAX_UIDS    16384
 
 /* What a task carries down the fork tree. */
 struct task_state {
-	__u64 origin;	 /* 0: none */
+	__u64 origin;    /* 0: none */
 	__u64 injection; /* 0: none */
-	__u32 uid;	 /* real uid of the first injector exec */
-	__u32 forked;	 /* since its origin was taken at a fork it has not execed */
-	__u64 exec;	 /* task_struct.self_exec_id of the last exec that was dealt with, see AGAIN */
-	__u32 weak;	 /* its origin is of an engine that could not be read, perhaps in no request: a CGI start takes its place */
+	__u32 uid;       /* real uid of the first injector exec */
+	__u32 forked;    /* since its origin was taken at a fork it has not execed */
+	__u64 exec; /* task_struct.self_exec_id of the last exec that was dealt with, see AGAIN */
+	__u32 weak; /* its origin is of an engine that could not be read, perhaps in no request: a
+		       CGI start takes its place */
 	__u32 pad;
 };
 
@@ -56,10 +58,12 @@ struct rename_state {
 };
 
 /*
- * AGAIN: the kernel never lets a program run twice on one CPU at a time; who comes second is skipped. From 7.0 on programs of tracepoints can be
- * preempted, so that happens to whoever forks or execs while another task is in the middle of the program, and what it did would be lost
- * (measured on an emulated 7.3: one message in ten). There user space attaches every one of these programs a second time, as NAME_again, and
- * each finds out by what it left behind whether the first has run.
+ * AGAIN: the kernel never lets a program run twice on one CPU at a time; who comes second is
+ * skipped. From 7.0 on programs of tracepoints can be preempted, so that happens to whoever forks
+ * or execs while another task is in the middle of the program, and what it did would be lost
+ * (measured on an emulated 7.3: one message in ten). There user space attaches every one of these
+ * programs a second time, as NAME_again, and each finds out by what it left behind whether the
+ * first has run.
  */
 struct sock_state {
 	__u64 origin, injection;
@@ -79,7 +83,8 @@ struct {
 
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, 16384); /* every program of the machine ends up here, most with no role */
+	__uint(max_entries,
+	       16384); /* every program of the machine ends up here, most with no role */
 	__type(key, struct st_inode);
 	__type(value, struct st_program);
 } programs __weak SEC(".maps");
@@ -196,7 +201,7 @@ enum { FCGI_SCRIPT, FCGI_DOCROOT, FCGI_HOST, FCGI_CLIENT, FCGI_URI, FCGI_KEYS };
 const volatile __u32 fcgi_hash[FCGI_KEYS] __weak;
 const volatile __u32 fcgi_len[FCGI_KEYS] __weak;
 const volatile __u64 fcgi_word[FCGI_KEYS * 2] __weak; /* zero padded to 16 bytes */
-const volatile __u32 own_tgid __weak;			/* the tracer itself is not traced */
-const volatile bool again __weak;			/* every program is attached twice, see AGAIN */
+const volatile __u32 own_tgid __weak;                 /* the tracer itself is not traced */
+const volatile bool again __weak; /* every program is attached twice, see AGAIN */
 
 #endif

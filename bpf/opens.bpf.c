@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Script files opened by web workers: second-class evidence, for engines whose memory cannot be read. Attached only where there is such an
- * engine, because a syscall tracepoint slows every syscall of the machine a little.
+ * Script files opened by web workers: second-class evidence, for engines whose memory cannot be
+ * read. Attached only where there is such an engine, because a syscall tracepoint slows every
+ * syscall of the machine a little.
  */
 #include "vmlinux.h"
 
@@ -31,7 +32,8 @@ int script_open_enter(struct trace_event_raw_sys_enter *ctx)
 	return 0;
 }
 
-/* The whole name is compared by user space; here only enough to leave out images, sockets and libraries. */
+/* The whole name is compared by user space; here only enough to leave out images, sockets and
+ * libraries. */
 static __always_inline bool may_be_script(const char *name, __u32 len)
 {
 	__u32 word = 0;
@@ -52,8 +54,8 @@ static __always_inline bool may_be_script(const char *name, __u32 len)
 }
 
 /*
- * A thread of an engine that can neither be read nor heard: what it opened last is the best guess at what it runs. Absolute names only, as PHP
- * resolves them before it opens.
+ * A thread of an engine that can neither be read nor heard: what it opened last is the best guess
+ * at what it runs. Absolute names only, as PHP resolves them before it opens.
  */
 static __always_inline void guess_running(struct task_struct *task, __u64 thread, const char *path)
 {
@@ -66,8 +68,8 @@ static __always_inline void guess_running(struct task_struct *task, __u64 thread
 	bool known;
 
 	exe_id(task, &exe);
-	if (path[0] != '/' || !program || !php_find(task, program, &exe, &img, &base, &image, &known) || !img ||
-	    img->called)
+	if (path[0] != '/' || !program ||
+	    !php_find(task, program, &exe, &img, &base, &image, &known) || !img || img->called)
 		return;
 	s = bpf_map_lookup_elem(&running_room, &zero);
 	if (!s)
@@ -108,7 +110,8 @@ int script_open_exit(struct trace_event_raw_sys_exit *ctx)
 		struct st_task self;
 
 		task_key(task, &self);
-		fill_header(&r->o.h, ST_OPEN, (__u32)sizeof(r->o) + (off & (OPEN_MASK * 2 + 1)), &self);
+		fill_header(&r->o.h, ST_OPEN, (__u32)sizeof(r->o) + (off & (OPEN_MASK * 2 + 1)),
+			    &self);
 	}
 	bpf_ringbuf_submit(r, BPF_RB_NO_WAKEUP);
 	return 0;

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What a PHP worker is doing right now: request, script, stack, read from its own memory while it is `current`. Knows offsets only from
- * the worker's struct st_php_image; trusts request data only while EG(current_execute_data) is set, because a mod_php worker that
- * forks between requests has dangling pointers there. Reads cannot fault pages in: a failed one leaves its string empty and sets ST_O_FAULT.
+ * What a PHP worker is doing right now: request, script, stack, read from its own memory while it
+ * is `current`. Knows offsets only from the worker's struct st_php_image; trusts request data only
+ * while EG(current_execute_data) is set, because a mod_php worker that forks between requests has
+ * dangling pointers there. Reads cannot fault pages in: a failed one leaves its string empty and
+ * sets ST_O_FAULT.
  */
 #ifndef PHP_BPF_H
 #define PHP_BPF_H
@@ -14,8 +16,9 @@
 #define STR_SHORT   128
 
 /*
- * o.h.size is the cursor into data[] until the record is sent, and frame numbers live in the record too: the verifier does not follow
- * values through this memory, which is what keeps its work linear.
+ * o.h.size is the cursor into data[] until the record is sent, and frame numbers live in the record
+ * too: the verifier does not follow values through this memory, which is what keeps its work
+ * linear.
  */
 struct origin_record {
 	struct st_origin o;
@@ -45,7 +48,8 @@ static __always_inline __u8 php_sapi(const struct st_php_image *img, __u64 base)
 	char name[16] = {};
 	__u64 word;
 
-	bpf_probe_read_user_str(name, sizeof(name), (const void *)user_ptr(base + img->sapi_module));
+	bpf_probe_read_user_str(name, sizeof(name),
+				(const void *)user_ptr(base + img->sapi_module));
 	__builtin_memcpy(&word, name, sizeof(word));
 	switch (word) {
 	case 0x6832656863617061ULL: /* "apache2h" */
@@ -61,8 +65,9 @@ static __always_inline __u8 php_sapi(const struct st_php_image *img, __u64 base)
 }
 
 /*
- * One frame into r->o.frame[n]. Branch-free where it can be: failed reads leave zeros, which keeps the verifier's work linear.
- * A file name that is the same zend_string as the last frame's is not read again.
+ * One frame into r->o.frame[n]. Branch-free where it can be: failed reads leave zeros, which keeps
+ * the verifier's work linear. A file name that is the same zend_string as the last frame's is not
+ * read again.
  */
 static __always_inline void php_frame(struct origin_record *r, const struct st_php_layout *l,
 				      __u64 ex, __u64 func, __u64 *last_file)
@@ -94,7 +99,8 @@ static __always_inline void php_frame(struct origin_record *r, const struct st_p
 		user_str(r, STR_SHORT, user_ptr(scope + l->ce_name) + l->str_val, &f->scope);
 }
 
-static __always_inline void php_stack(struct origin_record *r, const struct st_php_layout *l, __u64 ex)
+static __always_inline void php_stack(struct origin_record *r, const struct st_php_layout *l,
+				      __u64 ex)
 {
 	__u64 last_file = 0;
 
@@ -133,7 +139,8 @@ static __always_inline __u64 fcgi_value(struct origin_record *r, const struct st
 			break;
 		bpf_probe_read_user(&n, sizeof(n), (const void *)(bucket + l->fcgi_var_len));
 		if (n == len) {
-			bpf_probe_read_user(word, len & 15, (const void *)user_ptr(bucket + l->fcgi_var));
+			bpf_probe_read_user(word, len & 15,
+					    (const void *)user_ptr(bucket + l->fcgi_var));
 			if (word[0] == fcgi_word[which * 2] && word[1] == fcgi_word[which * 2 + 1])
 				value = user_ptr(bucket + l->fcgi_val);
 		}
@@ -205,7 +212,8 @@ static __always_inline void php_request(struct origin_record *r, const struct st
 		user_str_at(r, user_ptr(sg + l->sg_uri), &r->o.uri);
 }
 
-/* The PHP build that runs in `task` and where it is loaded; 0 or -1. `known` is false for a web server not seen yet. */
+/* The PHP build that runs in `task` and where it is loaded; 0 or -1. `known` is false for a web
+ * server not seen yet. */
 static __always_inline int php_find(struct task_struct *task, const struct st_program *program,
 				    const struct st_inode *exe, const struct st_php_image **img,
 				    __u64 *base, __u32 *image, bool *known)
@@ -214,7 +222,8 @@ static __always_inline int php_find(struct task_struct *task, const struct st_pr
 
 	*known = true;
 	if (program->role == ST_ROLE_HTTPD) {
-		struct st_base_key key = {.exe = *exe, .start_code = BPF_CORE_READ(task, mm, start_code)};
+		struct st_base_key key = {.exe = *exe,
+					  .start_code = BPF_CORE_READ(task, mm, start_code)};
 		struct st_base *b = bpf_map_lookup_elem(&php_bases, &key);
 
 		*known = b;
@@ -233,7 +242,8 @@ static __always_inline int php_find(struct task_struct *task, const struct st_pr
 }
 
 static __always_inline void fill_origin(struct st_origin *o, struct task_struct *task,
-					const struct st_inode *exe, __u64 carried, __u32 image, __u8 why)
+					const struct st_inode *exe, __u64 carried, __u32 image,
+					__u8 why)
 {
 	__u64 uids = bpf_get_current_uid_gid();
 
@@ -269,13 +279,14 @@ static __always_inline __u64 send_small(struct small_record *r, struct task_stru
 }
 
 /*
- * What can be said of an engine whose memory is not trusted: the script that php_execute_script() was called with (bpf/engine.bpf.c), else
- * one that was opened, and the directory. A web server whose calls are seen and that is in none serves no PHP now.
+ * What can be said of an engine whose memory is not trusted: the script that php_execute_script()
+ * was called with (bpf/engine.bpf.c), else one that was opened, and the directory. A web server
+ * whose calls are seen and that is in none serves no PHP now.
  */
-static __always_inline __u64 unreadable_snapshot(struct task_struct *task, const struct st_program *program,
-						 const struct st_php_image *img, __u64 base, __u32 image,
-						 const struct st_inode *exe, const struct st_task *self,
-						 const struct st_task *child, __u64 carried, __u8 why, bool *weak)
+static __always_inline __u64 unreadable_snapshot(
+	struct task_struct *task, const struct st_program *program, const struct st_php_image *img,
+	__u64 base, __u32 image, const struct st_inode *exe, const struct st_task *self,
+	const struct st_task *child, __u64 carried, __u8 why, bool *weak)
 {
 	__u64 thread = bpf_get_current_pid_tgid();
 	struct running_script *s = bpf_map_lookup_elem(&running, &thread);
@@ -294,19 +305,23 @@ static __always_inline __u64 unreadable_snapshot(struct task_struct *task, const
 		r->o.sapi = php_sapi(img, base);
 	if (s) {
 		r->o.flags |= s->opened ? ST_O_SCRIPT_OPEN : ST_O_SCRIPT_CALL;
-		APPEND_STR(bpf_probe_read_kernel_str, r->data, &r->o.h.size, SMALL_MASK, RUNNING_PATH, s->path,
-			   &r->o.script);
+		APPEND_STR(bpf_probe_read_kernel_str, r->data, &r->o.h.size, SMALL_MASK,
+			   RUNNING_PATH, s->path, &r->o.script);
 	}
 	return send_small(r, task, self);
 }
 
 /*
- * Takes the snapshot of `task`, which is current, and sends it. Returns the origin's id, also when the ring was full (counted): user space
- * then finds no record of that number. 0 if the worker serves no request now. `forked`: it is a copy of a worker, whose origin it carries. *weak: it may serve no request at all.
+ * Takes the snapshot of `task`, which is current, and sends it. Returns the origin's id, also when
+ * the ring was full (counted): user space then finds no record of that number. 0 if the worker
+ * serves no request now. `forked`: it is a copy of a worker, whose origin it carries. *weak: it may
+ * serve no request at all.
  */
-static __always_inline __u64 php_snapshot(struct task_struct *task, const struct st_program *program,
+static __always_inline __u64 php_snapshot(struct task_struct *task,
+					  const struct st_program *program,
 					  const struct st_inode *exe, const struct st_task *self,
-					  const struct st_task *child, __u64 carried, bool forked, __u8 why, bool *weak)
+					  const struct st_task *child, __u64 carried, bool forked,
+					  __u8 why, bool *weak)
 {
 	const struct st_php_image *img = NULL;
 	struct origin_record *r;
@@ -329,7 +344,8 @@ static __always_inline __u64 php_snapshot(struct task_struct *task, const struct
 		}
 		if (!img)
 			return 0;
-		return unreadable_snapshot(task, program, img, base, image, exe, self, child, carried, why, weak);
+		return unreadable_snapshot(task, program, img, base, image, exe, self, child,
+					   carried, why, weak);
 	}
 	eg = base + img->executor_globals;
 	ex = user_ptr(eg + img->layout.eg_current_execute_data);
@@ -338,13 +354,15 @@ static __always_inline __u64 php_snapshot(struct task_struct *task, const struct
 	id = new_id();
 	r = reserve(sizeof(*r), ST_LOST_RING_ORIGIN);
 	if (!r)
-		return id; /* it is carried all the same, so that nobody takes the child for a plain user's */
+		return id; /* it is carried all the same, so that nobody takes the child for a plain
+			      user's */
 	fill_origin(&r->o, task, exe, carried, image, why);
 	r->o.id = id;
 	r->o.child = *child;
 	r->o.flags = ST_O_REQUEST;
 	r->o.sapi = php_sapi(img, base);
-	/* pages of files are not mapped in a fresh copy of a worker: its name is that of the worker it was forked from */
+	/* pages of files are not mapped in a fresh copy of a worker: its name is that of the worker
+	 * it was forked from */
 	if (r->o.sapi == ST_SAPI_NONE)
 		r->o.flags |= ST_O_FAULT;
 	if (r->o.sapi != ST_SAPI_NONE || forked) {
@@ -354,11 +372,12 @@ static __always_inline __u64 php_snapshot(struct task_struct *task, const struct
 	append_path(task, r->data, &r->o.h.size, ORIGIN_MASK, &r->o.cwd);
 	fill_header(&r->o.h, ST_ORIGIN, (__u32)sizeof(r->o) + r->o.h.size, self);
 	/*
-	 * The adaptive wake-up of the ring works only if every record uses it, so each says which: of a plain CGI the request is in an
-	 * environment that is gone when the process is.
+	 * The adaptive wake-up of the ring works only if every record uses it, so each says which:
+	 * of a plain CGI the request is in an environment that is gone when the process is.
 	 */
-	bpf_ringbuf_submit(r, r->o.sapi == ST_SAPI_CGI && !(r->o.flags & ST_O_FCGI) ? BPF_RB_FORCE_WAKEUP
-										     : BPF_RB_NO_WAKEUP);
+	bpf_ringbuf_submit(r, r->o.sapi == ST_SAPI_CGI && !(r->o.flags & ST_O_FCGI)
+				      ? BPF_RB_FORCE_WAKEUP
+				      : BPF_RB_NO_WAKEUP);
 	return id;
 }
 

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Names that land in a queue directory or leave it. Two sets of programs say the same thing: fexit on the VFS functions, which costs
- * bystanders nothing and knows the inode, where the kernel allows it; else the syscall tracepoints. User space attaches one of them.
- * Only operations that succeeded are reported.
+ * Names that land in a queue directory or leave it. Two sets of programs say the same thing: fexit
+ * on the VFS functions, which costs bystanders nothing and knows the inode, where the kernel allows
+ * it; else the syscall tracepoints. User space attaches one of them. Only operations that succeeded
+ * are reported.
  */
 #include "vmlinux.h"
 
@@ -38,7 +39,8 @@ static __always_inline void count_commit(const struct st_task *self)
 }
 
 /* Does `op` on a name whose first component starts with `top` matter in this queue? */
-static __always_inline bool wanted(const struct st_queue_root *root, __u32 op, __u64 top, bool *commit)
+static __always_inline bool wanted(const struct st_queue_root *root, __u32 op, __u64 top,
+				   bool *commit)
 {
 	bool yes = false;
 
@@ -72,7 +74,7 @@ static __always_inline __u64 top_word(__u64 word)
 	return out;
 }
 
-#define S_IFMT	 0170000
+#define S_IFMT   0170000
 #define S_IFSOCK 0140000
 #define UNIX_FDS 48
 
@@ -89,8 +91,9 @@ static __always_inline void comm_of(struct pid *pid, char comm[16])
 }
 
 /*
- * Postfix's cleanup takes a message over the one connection that it has accepted: from pickup, smtpd, bounce, local. That tells a message's
- * source even when its file is gone before anybody can read it. Sockets that cleanup itself connected lead to master, which listens for all.
+ * Postfix's cleanup takes a message over the one connection that it has accepted: from pickup,
+ * smtpd, bounce, local. That tells a message's source even when its file is gone before anybody can
+ * read it. Sockets that cleanup itself connected lead to master, which listens for all.
  */
 static __noinline int unix_peer(struct task_struct *task, struct st_queue *q)
 {
@@ -113,7 +116,8 @@ static __noinline int unix_peer(struct task_struct *task, struct st_queue *q)
 			continue;
 		socket = BPF_CORE_READ(file, private_data);
 		sk = BPF_CORE_READ(socket, sk);
-		if (BPF_CORE_READ(sk, __sk_common.skc_family) != 1 || BPF_CORE_READ(sk, __sk_common.skc_state) != 1)
+		if (BPF_CORE_READ(sk, __sk_common.skc_family) != 1 ||
+		    BPF_CORE_READ(sk, __sk_common.skc_state) != 1)
 			continue;
 		pid = BPF_CORE_READ(sk, sk_peer_pid);
 		if (!pid)
@@ -169,7 +173,8 @@ static __always_inline void submit_queue(struct queue_record *r, const struct st
 /* ---- by dentry: fexit ---- */
 
 struct chain {
-	struct dentry *dentry[QUEUE_DEPTH]; /* the name itself first, then its parents below the root */
+	struct dentry
+		*dentry[QUEUE_DEPTH]; /* the name itself first, then its parents below the root */
 	__u32 depth;
 };
 
@@ -194,7 +199,8 @@ static __always_inline struct st_queue_root *climb(struct dentry *dentry, struct
 	return root;
 }
 
-/* "top/sub/name" of a chain; components are separated by NUL here, user space puts the slashes in. */
+/* "top/sub/name" of a chain; components are separated by NUL here, user space puts the slashes in.
+ */
 static __always_inline void append_chain(struct queue_record *r, const struct chain *c, __u32 *off,
 					 struct st_str *s)
 {
@@ -230,8 +236,9 @@ static __always_inline __u64 chain_top(const struct chain *c)
 }
 
 /*
- * AGAIN: of the two programs that are run for one operation, in whatever order, one reports it. Should one have been skipped, the mark stays
- * and from then on it is the other of the two that reports what this thread does.
+ * AGAIN: of the two programs that are run for one operation, in whatever order, one reports it.
+ * Should one have been skipped, the mark stays and from then on it is the other of the two that
+ * reports what this thread does.
  */
 static __always_inline bool was_reported(__u64 thread)
 {
@@ -327,11 +334,13 @@ static __always_inline int keep_old_name(struct dentry *new_name, struct dentry 
 }
 
 /*
- * Argument lists: vfs_link() and vfs_unlink() gained a first argument for id-mapped mounts in 5.12 (6521f8917082), vfs_rename()
- * took a struct renamedata there (9fe61450972d). User space loads the variant that the kernel's BTF has.
+ * Argument lists: vfs_link() and vfs_unlink() gained a first argument for id-mapped mounts in 5.12
+ * (6521f8917082), vfs_rename() took a struct renamedata there (9fe61450972d). User space loads the
+ * variant that the kernel's BTF has.
  */
 SEC("fexit/vfs_link")
-int BPF_PROG(link_5_10, struct dentry *old, struct inode *dir, struct dentry *name, void *delegated, int ret)
+int BPF_PROG(link_5_10, struct dentry *old, struct inode *dir, struct dentry *name, void *delegated,
+	     int ret)
 {
 	return ret ? 0 : by_dentry(ST_OP_LINK, name, old, BPF_CORE_READ(old, d_inode));
 }
@@ -344,8 +353,8 @@ int BPF_PROG(link_5_12, struct dentry *old, void *idmap, struct inode *dir, stru
 }
 
 SEC("fexit/vfs_link")
-int BPF_PROG(link_5_12_again, struct dentry *old, void *idmap, struct inode *dir, struct dentry *name,
-	     void *delegated, int ret)
+int BPF_PROG(link_5_12_again, struct dentry *old, void *idmap, struct inode *dir,
+	     struct dentry *name, void *delegated, int ret)
 {
 	return ret ? 0 : by_dentry(ST_OP_LINK, name, old, BPF_CORE_READ(old, d_inode));
 }
@@ -357,13 +366,15 @@ int BPF_PROG(unlink_5_10, struct inode *dir, struct dentry *name, void *delegate
 }
 
 SEC("fexit/vfs_unlink")
-int BPF_PROG(unlink_5_12, void *idmap, struct inode *dir, struct dentry *name, void *delegated, int ret)
+int BPF_PROG(unlink_5_12, void *idmap, struct inode *dir, struct dentry *name, void *delegated,
+	     int ret)
 {
 	return ret ? 0 : by_dentry(ST_OP_UNLINK, name, NULL, BPF_CORE_READ(name, d_inode));
 }
 
 SEC("fexit/vfs_unlink")
-int BPF_PROG(unlink_5_12_again, void *idmap, struct inode *dir, struct dentry *name, void *delegated, int ret)
+int BPF_PROG(unlink_5_12_again, void *idmap, struct inode *dir, struct dentry *name,
+	     void *delegated, int ret)
 {
 	return ret ? 0 : by_dentry(ST_OP_UNLINK, name, NULL, BPF_CORE_READ(name, d_inode));
 }
@@ -427,9 +438,10 @@ int BPF_PROG(rename_5_12_again, struct renamedata *rd, int ret)
 
 #define AT_FDCWD     (-100)
 #define AT_REMOVEDIR 0x200
-#define O_CREAT	     0100
+#define O_CREAT      0100
 
-static __always_inline void enter(__u32 op, int old_dir, unsigned long old, int name_dir, unsigned long name)
+static __always_inline void enter(__u32 op, int old_dir, unsigned long old, int name_dir,
+				  unsigned long name)
 {
 	__u64 thread = bpf_get_current_pid_tgid();
 	struct call_state call = {
@@ -454,7 +466,8 @@ static __always_inline struct dentry *base_of(struct task_struct *task, int dir)
 	return BPF_CORE_READ(file, f_path.dentry);
 }
 
-/* The queue at or above a directory. The chain holds the directories below its root, innermost first. */
+/* The queue at or above a directory. The chain holds the directories below its root, innermost
+ * first. */
 static __always_inline struct st_queue_root *climb_dir(struct dentry *dir, struct chain *c)
 {
 	struct st_queue_root *root = NULL;
@@ -516,7 +529,8 @@ static __always_inline void append_name(struct queue_record *r, struct task_stru
 	*root = climb_dir(base, &c);
 	if (*root)
 		append_chain(r, &c, off, s);
-	if (!APPEND_STR(bpf_probe_read_user_str, r->data, off, QUEUE_MASK, NAME_MAX_Q, user_name, &leaf))
+	if (!APPEND_STR(bpf_probe_read_user_str, r->data, off, QUEUE_MASK, NAME_MAX_Q, user_name,
+			&leaf))
 		count_lost(ST_LOST_READ);
 	*off += 1; /* keep the NUL */
 	s->off = (__u16)(start & QUEUE_MASK);
@@ -527,8 +541,8 @@ static __always_inline void append_name(struct queue_record *r, struct task_stru
 #define PEER_FDS 16
 
 /*
- * Sendmail's server process writes no client port into its queue file, but holds the session among its first descriptors: the remote port of the
- * one established TCP connection there.
+ * Sendmail's server process writes no client port into its queue file, but holds the session among
+ * its first descriptors: the remote port of the one established TCP connection there.
  */
 static __always_inline __u16 peer_port(struct task_struct *task)
 {
@@ -552,7 +566,8 @@ static __always_inline __u16 peer_port(struct task_struct *task)
 		socket = BPF_CORE_READ(file, private_data);
 		sk = BPF_CORE_READ(socket, sk);
 		family = BPF_CORE_READ(sk, __sk_common.skc_family);
-		if ((family != 2 && family != 10) || BPF_CORE_READ(sk, __sk_common.skc_state) != 1 || sk == found)
+		if ((family != 2 && family != 10) ||
+		    BPF_CORE_READ(sk, __sk_common.skc_state) != 1 || sk == found)
 			continue;
 		if (found)
 			return 0;
@@ -588,7 +603,8 @@ static __always_inline int leave(long ret)
 		struct chain c = {};
 
 		root = climb_dir(base_of(task, call.name_dir), &c);
-		if (!root || !wanted(root, call.op, c.depth ? chain_top(&c) : user_top(call.name), &commit))
+		if (!root ||
+		    !wanted(root, call.op, c.depth ? chain_top(&c) : user_top(call.name), &commit))
 			return 0;
 		queue = (int)root->queue;
 	}
@@ -629,7 +645,12 @@ static __always_inline int leave(long ret)
 	return 0;
 }
 
-#define EXIT_OF(name)                                                                              	SEC("tracepoint/syscalls/sys_exit_" #name)                                                 	int exit_##name(struct trace_event_raw_sys_exit *ctx)                                      	{                                                                                          		return leave(ctx->ret);                                                            	}
+#define EXIT_OF(name)                                                                              \
+	SEC("tracepoint/syscalls/sys_exit_" #name)                                                 \
+	int exit_##name(struct trace_event_raw_sys_exit *ctx)                                      \
+	{                                                                                          \
+		return leave(ctx->ret);                                                            \
+	}
 
 SEC("tracepoint/syscalls/sys_enter_link")
 int enter_link(struct trace_event_raw_sys_enter *ctx)

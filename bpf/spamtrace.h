@@ -13,9 +13,9 @@
 
 #define ST_ABI 1
 
-#define ST_MAX_FRAMES 16
+#define ST_MAX_FRAMES    16
 #define ST_MAX_ANCESTORS 6
-#define ST_MAX_RULES 10
+#define ST_MAX_RULES     10
 
 /* A task is (tgid, start time): pids wrap within a minute at spam rates. */
 struct st_task {
@@ -46,8 +46,9 @@ enum st_type {
 	ST_QUEUE,      /* a name landed in, or left, a queue directory */
 	ST_CONNECT,    /* a TCP connection to a mail port */
 	ST_OPEN,       /* a web worker opened a script file */
-	ST_ENV,	       /* a piece of the environment that a web server gave to a CGI program */
-	ST_IMAGE,      /* a program seen for the first time, or a web server whose PHP module's address is not known */
+	ST_ENV,        /* a piece of the environment that a web server gave to a CGI program */
+	ST_IMAGE, /* a program seen for the first time, or a web server whose PHP module's address
+		     is not known */
 	ST_TYPE_COUNT
 };
 
@@ -65,7 +66,8 @@ enum st_origin_why {
 	ST_BY_FORK = 1,
 	ST_BY_EXEC,
 	ST_BY_CONNECT,
-	ST_BY_CGI, /* a child of a web server executes its first program; no engine is involved, ST_ENV records follow */
+	ST_BY_CGI, /* a child of a web server executes its first program; no engine is involved,
+		      ST_ENV records follow */
 };
 
 enum st_sapi {
@@ -78,16 +80,17 @@ enum st_sapi {
 };
 
 enum st_origin_flags {
-	ST_O_REQUEST = 1 << 0,	 /* EG(current_execute_data) was set: request data can be trusted */
-	ST_O_FCGI = 1 << 1,	 /* server_context is a fcgi_request */
+	ST_O_REQUEST = 1 << 0,   /* EG(current_execute_data) was set: request data can be trusted */
+	ST_O_FCGI = 1 << 1,      /* server_context is a fcgi_request */
 	ST_O_STACK_CUT = 1 << 2, /* more than ST_MAX_FRAMES frames, or no room for their names */
-	ST_O_FAULT = 1 << 3,	 /* a read of the worker's memory failed; strings may be missing */
+	ST_O_FAULT = 1 << 3,     /* a read of the worker's memory failed; strings may be missing */
 	ST_O_SCRIPT_SG = 1 << 4, /* script is sapi_globals.request_info.path_translated */
-	ST_O_SCRIPT_ENV = 1 << 5, /* script is SCRIPT_FILENAME of the FastCGI request */
+	ST_O_SCRIPT_ENV = 1 << 5,      /* script is SCRIPT_FILENAME of the FastCGI request */
 	ST_O_SCRIPT_INCLUDED = 1 << 6, /* script is the first of EG(included_files) */
-	ST_O_ENV_CUT = 1 << 7,	 /* a FastCGI variable's hash chain was longer than is walked */
-	ST_O_UNREADABLE = 1 << 8, /* the engine's memory is not trusted: no request data, no stack */
-	ST_O_SCRIPT_CALL = 1 << 9, /* script is what php_execute_script() was called with */
+	ST_O_ENV_CUT = 1 << 7, /* a FastCGI variable's hash chain was longer than is walked */
+	ST_O_UNREADABLE =
+		1 << 8, /* the engine's memory is not trusted: no request data, no stack */
+	ST_O_SCRIPT_CALL = 1 << 9,  /* script is what php_execute_script() was called with */
 	ST_O_SCRIPT_OPEN = 1 << 10, /* script is the last one that the worker opened */
 };
 
@@ -104,9 +107,9 @@ struct st_frame {
 
 struct st_origin {
 	struct st_header h;   /* h.task is the worker */
-	__u64 id;	      /* unique while this tracer runs; 0 is never used */
+	__u64 id;             /* unique while this tracer runs; 0 is never used */
 	struct st_task child; /* the child that carries it; zero unless why is ST_BY_FORK */
-	__u64 parent;	      /* the origin that the worker itself carried, 0: none */
+	__u64 parent;         /* the origin that the worker itself carried, 0: none */
 	struct st_inode exe;
 	__u32 uid, euid;
 	__u32 gid, mntns;
@@ -116,16 +119,17 @@ struct st_origin {
 	__u8 sapi;   /* enum st_sapi */
 	__u8 frames; /* used entries of frame[], innermost first */
 	__u8 pad[5];
-	struct st_str script;	   /* as the engine has it */
-	struct st_str included;	   /* EG(included_files)[0] */
-	struct st_str uri;	   /* REQUEST_URI or request_rec.unparsed_uri */
+	struct st_str script;   /* as the engine has it */
+	struct st_str included; /* EG(included_files)[0] */
+	struct st_str uri;      /* REQUEST_URI or request_rec.unparsed_uri */
 	struct st_str method;
-	struct st_str host;	   /* what the client claimed: Host header */
-	struct st_str server_name; /* what the server decided: server_rec.server_hostname (mod_php only) */
-	struct st_str docroot;	   /* DOCUMENT_ROOT of the FastCGI request */
-	struct st_str client;	   /* useragent_ip or REMOTE_ADDR */
-	struct st_str filename;	   /* request_rec.filename (mod_php only) */
-	struct st_str cwd;	   /* of the worker */
+	struct st_str host;        /* what the client claimed: Host header */
+	struct st_str server_name; /* what the server decided: server_rec.server_hostname (mod_php
+				      only) */
+	struct st_str docroot;     /* DOCUMENT_ROOT of the FastCGI request */
+	struct st_str client;      /* useragent_ip or REMOTE_ADDR */
+	struct st_str filename;    /* request_rec.filename (mod_php only) */
+	struct st_str cwd;         /* of the worker */
 	struct st_frame frame[ST_MAX_FRAMES];
 };
 
@@ -147,18 +151,18 @@ struct st_env {
 struct st_fork {
 	struct st_header h; /* h.task is the parent */
 	struct st_task child;
-	__u64 origin;	 /* 0: none */
+	__u64 origin;    /* 0: none */
 	__u64 injection; /* 0: none */
 };
 
 enum st_role {
 	ST_ROLE_NONE,
 	ST_ROLE_INJECTOR, /* sendmail, qmail-inject, qmail-queue, postdrop, exim ... */
-	ST_ROLE_SMTPD,	  /* a server process whose environment names the client (qmail-smtpd) */
-	ST_ROLE_MTA,	  /* other parts of an MTA */
-	ST_ROLE_PHP,	  /* an executable that is a PHP engine: php-fpm, php-cgi, php */
-	ST_ROLE_HTTPD,	  /* a web server that may have loaded libphp */
-	ST_ROLE_SCRIPT,	  /* an interpreter whose script is worth a name: perl, python, sh */
+	ST_ROLE_SMTPD,    /* a server process whose environment names the client (qmail-smtpd) */
+	ST_ROLE_MTA,      /* other parts of an MTA */
+	ST_ROLE_PHP,      /* an executable that is a PHP engine: php-fpm, php-cgi, php */
+	ST_ROLE_HTTPD,    /* a web server that may have loaded libphp */
+	ST_ROLE_SCRIPT,   /* an interpreter whose script is worth a name: perl, python, sh */
 };
 
 enum st_program_flags {
@@ -181,7 +185,7 @@ struct st_ancestor {
 struct st_exec {
 	struct st_header h;
 	struct st_inode exe;
-	__u64 origin;	 /* 0: none */
+	__u64 origin;    /* 0: none */
 	__u64 injection; /* the first injector exec of this line of descent; unique, never 0 */
 	__u64 cgroup;
 	__u32 uid, euid;
@@ -189,17 +193,18 @@ struct st_exec {
 	__u32 loginuid, session;
 	__u32 role, program; /* enum st_role, st_program.id */
 	__u32 mntns, netns;
-	__u32 nspid; /* pid in the task's own namespace */
-	__u32 tty;   /* device number of the controlling terminal, 0: none */
+	__u32 nspid;      /* pid in the task's own namespace */
+	__u32 tty;        /* device number of the controlling terminal, 0: none */
 	__u32 argc_total; /* bytes of the whole argument block */
 	__u8 ancestors;
 	__u8 pad[3];
 	struct st_str filename; /* as given to execve, may be relative */
-	struct st_str args;	/* NUL separated */
-	struct st_str env;	/* NUL separated, only under ST_P_ENV */
+	struct st_str args;     /* NUL separated */
+	struct st_str env;      /* NUL separated, only under ST_P_ENV */
 	struct st_str cwd;
-	struct st_str script;  /* arguments of the outermost interpreter that it descends from (Perl, sh ...) */
-	struct st_str script_inner; /* of the innermost, when it is another */
+	struct st_str script; /* arguments of the outermost interpreter that it descends from (Perl,
+				 sh ...) */
+	struct st_str script_inner;                    /* of the innermost, when it is another */
 	struct st_ancestor ancestor[ST_MAX_ANCESTORS]; /* parent first */
 };
 
@@ -216,35 +221,39 @@ struct st_exit {
 enum st_op { ST_OP_LINK = 1, ST_OP_RENAME = 2, ST_OP_UNLINK = 4, ST_OP_CREATE = 8 };
 
 enum st_queue_flags {
-	ST_Q_ABSOLUTE = 1 << 0, /* name is an absolute path, to be matched against the roots */
+	ST_Q_ABSOLUTE = 1 << 0,    /* name is an absolute path, to be matched against the roots */
 	ST_Q_OLD_FOREIGN = 1 << 1, /* the old name was not below this queue's root */
-	ST_Q_FOUND_NEW = 1 << 2,   /* not seen: found in a new directory; the task is that which made the directory */
+	ST_Q_FOUND_NEW = 1 << 2, /* not seen: found in a new directory; the task is that which made
+				    the directory */
 };
 
 struct st_queue {
 	struct st_header h;
 	__u64 origin;
 	__u64 injection;
-	__u64 ino;  /* of the file, 0 where the hook cannot know */
-	__u64 size; /* of the file, 0 where the hook cannot know */
-	__u32 op;   /* enum st_op */
+	__u64 ino;   /* of the file, 0 where the hook cannot know */
+	__u64 size;  /* of the file, 0 where the hook cannot know */
+	__u32 op;    /* enum st_op */
 	__u32 queue; /* index that user space gave this queue */
 	__u32 flags;
 	__u32 uid, euid;
 	__u32 nspid, netns;
-	__u16 peer_port; /* files created in place: remote port of the TCP connection that the process holds; 0: none, several */
+	__u16 peer_port; /* files created in place: remote port of the TCP connection that the
+			    process holds; 0: none, several */
 	__u16 pad;
 	struct st_inode exe;
-	struct st_str name; /* relative to the queue's root: of the new name, or of what was removed */
-	struct st_str old;  /* link, rename */
+	struct st_str
+		name; /* relative to the queue's root: of the new name, or of what was removed */
+	struct st_str old; /* link, rename */
 	char comm[16];
-	char peer[16]; /* Postfix's cleanup, rename: the process that it takes the message from; "": unknown */
+	char peer[16]; /* Postfix's cleanup, rename: the process that it takes the message from; "":
+			  unknown */
 };
 
 /* In map `queues`, keyed by the inode of a queue's root. */
 struct st_rule {
-	char top[8];  /* first bytes of the first component below the root; all zero: any */
-	__u32 ops;    /* which operations matter there */
+	char top[8];   /* first bytes of the first component below the root; all zero: any */
+	__u32 ops;     /* which operations matter there */
 	__u32 commits; /* which of them end an injection: counted by uid in the kernel */
 };
 
@@ -287,8 +296,8 @@ struct st_image {
 /* ---- PHP builds ---- */
 
 /*
- * Where things stand in one PHP build, from user/kernel/php_layouts.c. Offsets in bytes. Addresses are
- * relative to the load base of the ELF file that holds the engine.
+ * Where things stand in one PHP build, from user/kernel/php_layouts.c. Offsets in bytes. Addresses
+ * are relative to the load base of the ELF file that holds the engine.
  */
 struct st_php_layout {
 	/* zend_executor_globals */
@@ -308,7 +317,8 @@ struct st_php_layout {
 	/* fcgi_request: hash_table, and its buckets */
 	__u16 fcgi_table, fcgi_hash, fcgi_var_len, fcgi_var, fcgi_val_len, fcgi_val, fcgi_next;
 	/* request_rec and server_rec of the Apache that loaded the module */
-	__u16 req_server, req_hostname, req_method, req_unparsed_uri, req_filename, req_useragent_ip;
+	__u16 req_server, req_hostname, req_method, req_unparsed_uri, req_filename,
+		req_useragent_ip;
 	__u16 srv_hostname;
 	__u16 bucket_size; /* sizeof(Bucket) of a hash, 32 */
 };
@@ -317,9 +327,9 @@ struct st_php_image {
 	struct st_php_layout layout;
 	__u64 executor_globals, sapi_globals, sapi_module; /* st_value of the symbols */
 	__u64 text_vaddr; /* p_vaddr of the first executable segment: base = mm->start_code - it */
-	__u32 version;	  /* 80229 = 8.2.29 */
-	__u32 usable;	  /* 0: known but not trusted; no walk */
-	__u32 called;	  /* not usable, but calls of its php_execute_script() are seen */
+	__u32 version;    /* 80229 = 8.2.29 */
+	__u32 usable;     /* 0: known but not trusted; no walk */
+	__u32 called;     /* not usable, but calls of its php_execute_script() are seen */
 	__u32 pad;
 };
 
@@ -348,8 +358,9 @@ enum st_lost {
 	ST_LOST_CALL_MAP,
 	ST_LOST_SOCK_MAP,
 	ST_LOST_SCRIPT_MAP,
-	ST_LOST_SKIPPED, /* the kernel did not run a program because another task was in the middle of it; counted by the kernel */
-	ST_LOST_READ, /* a name or argument block could not be read */
+	ST_LOST_SKIPPED, /* the kernel did not run a program because another task was in the middle
+			    of it; counted by the kernel */
+	ST_LOST_READ,    /* a name or argument block could not be read */
 	ST_LOST_COUNT
 };
 

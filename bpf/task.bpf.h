@@ -53,12 +53,13 @@ static __always_inline __u32 ns_pid(struct task_struct *task)
 #define PATH_NAME  256
 
 /*
- * Appends the task's working directory to data[] as its components from the innermost outwards, each ended by a NUL; user space turns it
- * round. Crosses mounts; stops at the task's own root directory, so it is what the task itself would print.
- * Components that do not fit leave s->cut set.
+ * Appends the task's working directory to data[] as its components from the innermost outwards,
+ * each ended by a NUL; user space turns it round. Crosses mounts; stops at the task's own root
+ * directory, so it is what the task itself would print. Components that do not fit leave s->cut
+ * set.
  */
-static __always_inline void append_path(struct task_struct *task, char *data, __u32 *off, __u32 mask,
-					struct st_str *s)
+static __always_inline void append_path(struct task_struct *task, char *data, __u32 *off,
+					__u32 mask, struct st_str *s)
 {
 	struct dentry *dentry = BPF_CORE_READ(task, fs, pwd.dentry);
 	struct dentry *root_dentry = BPF_CORE_READ(task, fs, root.dentry);
@@ -72,8 +73,8 @@ static __always_inline void append_path(struct task_struct *task, char *data, __
 		struct dentry *mnt_root = BPF_CORE_READ(mnt, mnt.mnt_root);
 		struct dentry *parent = BPF_CORE_READ(dentry, d_parent);
 
-		if (dentry == root_dentry && (void *)mnt + bpf_core_field_offset(struct mount, mnt) ==
-						     (void *)root_mnt) {
+		if (dentry == root_dentry &&
+		    (void *)mnt + bpf_core_field_offset(struct mount, mnt) == (void *)root_mnt) {
 			done = true;
 			break;
 		}

@@ -10,9 +10,11 @@ static const struct {
 	int (*run)(int argc, char **argv);
 	const char *does;
 } commands[] = {
-	{"trace", command_trace, "trace which script, uid, vhost and client put each message into the queue"},
+	{"trace", command_trace,
+	 "trace which script, uid, vhost and client put each message into the queue"},
 	{"workers", command_workers, "what every PHP worker is doing now"},
-	{"queue", command_queue, "what is in the queue now, by origin, sender, recipient domain and age"},
+	{"queue", command_queue,
+	 "what is in the queue now, by origin, sender, recipient domain and age"},
 	{"message", command_message, "one queued message explained, and what to do about it"},
 	{"auth", command_auth, "SMTP AUTH users by messages, from the mail log"},
 	{"doctor", command_doctor, "can this host be traced, and is it open to abuse"},
@@ -23,7 +25,8 @@ static const struct {
 
 static int help(void)
 {
-	puts("Usage: spamtrace [COMMAND] [OPTION...]\n\nTells, while a spam run is on, which script put each message into the mail queue.\n");
+	puts("Usage: spamtrace [COMMAND] [OPTION...]\n\nTells, while a spam run is on, which "
+	     "script put each message into the mail queue.\n");
 	for (size_t i = 0; i < COMMANDS; i++)
 		printf("  %-9s %s\n", commands[i].name, commands[i].does);
 	puts("\nWithout a command: trace. 'spamtrace COMMAND --help' lists its options.");
@@ -32,7 +35,8 @@ static int help(void)
 
 int main(int argc, char **argv)
 {
-	if (argc > 1 && (!strcmp(argv[1], "help") || !strcmp(argv[1], "--help") || !strcmp(argv[1], "-h")))
+	if (argc > 1 &&
+	    (!strcmp(argv[1], "help") || !strcmp(argv[1], "--help") || !strcmp(argv[1], "-h")))
 		return help();
 	if (argc > 1 && (!strcmp(argv[1], "--version") || !strcmp(argv[1], "-V"))) {
 		puts("spamtrace " SPAMTRACE_VERSION);
@@ -48,7 +52,8 @@ int main(int argc, char **argv)
 		}
 	}
 	if (argc > 1 && argv[1][0] != '-') {
-		fprintf(stderr, "spamtrace: %s: no such command ('spamtrace help' lists them)\n", argv[1]);
+		fprintf(stderr, "spamtrace: %s: no such command ('spamtrace help' lists them)\n",
+			argv[1]);
 		return 64;
 	}
 	return command_trace(argc, argv);

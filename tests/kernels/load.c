@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Loads and attaches every program on the running kernel, with fexit and without, and prints what each costs:
+ * Loads and attaches every program on the running kernel, with fexit and without, and prints what
+ * each costs:
  *   @program NAME INSTRUCTIONS VERIFIED
  *   @hooks fexit|syscalls NAME, NAME ...
  * VERIFIED: instructions that the verifier walked (0 before 5.16); the limit is a million.

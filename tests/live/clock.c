@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * To be preloaded: CLOCK_REALTIME of one process, stepped by the seconds in the file ${FAKE_CLOCK}. The clock of the
- * machine is everybody's and stays as it is.
+ * To be preloaded: CLOCK_REALTIME of one process, stepped by the seconds in the file ${FAKE_CLOCK}.
+ * The clock of the machine is everybody's and stays as it is.
  */
 #include <fcntl.h>
 #include <stdlib.h>

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * storm SECONDS EXECS: forks and execs /bin/true on every CPU as fast as the machine can, until either is reached;
- * prints how many and how long.
- * storm idle COUNT: COUNT processes that wait until standard input ends; prints a line when all are there.
+ * storm SECONDS EXECS: forks and execs /bin/true on every CPU as fast as the machine can, until
+ * either is reached; prints how many and how long. storm idle COUNT: COUNT processes that wait
+ * until standard input ends; prints a line when all are there.
  */
 #include <err.h>
 #include <signal.h>
@@ -78,7 +78,8 @@ int main(int argc, char **argv)
 		err(1, "mmap");
 	for (long i = 0; i < cpus; i++)
 		if (fork() == 0) {
-			while (now() - start < seconds && __atomic_add_fetch(done, 1, __ATOMIC_RELAXED) <= most)
+			while (now() - start < seconds &&
+			       __atomic_add_fetch(done, 1, __ATOMIC_RELAXED) <= most)
 				one();
 			_exit(0);
 		}

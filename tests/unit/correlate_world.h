@@ -24,7 +24,7 @@ struct file {
 	char id[QUEUE_ID_MAX];
 	bool again, gone, stale, local, network, bounce;
 	char parent[QUEUE_ID_MAX]; /* that the file of a bounce names */
-	uint16_t port; /* of an SMTP client on this machine */
+	uint16_t port;             /* of an SMTP client on this machine */
 	int64_t uid;
 	bool open;
 };
@@ -344,8 +344,8 @@ static void world_exec(struct world *w, uint32_t pid, const char *base, const ch
  *	die PID	(gone, but its records are still to be read)
  *	exit PID [CODE [SIGNAL]]	link|rename|create PID NEW [OLD], unlink PID NAME
  *	queue N				(what follows happens in queue N)
- *	file ID [again] [ready] [gone] [stale] [local] [network] [bounce] [parent ID] [uid N] [port N]
- *	connect PID PORT STATE [SCRIPT]	tick SECONDS
+ *	file ID [again] [ready] [gone] [stale] [local] [network] [bounce] [parent ID] [uid N] [port
+ *N] connect PID PORT STATE [SCRIPT]	tick SECONDS
  *	peer 0 NAME	(cleanup has the next messages from this daemon)
  *	function	(workers are in pfsockopen())
  *	flush				count	(messages and files in flight so far)

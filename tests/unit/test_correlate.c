@@ -448,20 +448,22 @@ static const struct story qmail_ends[] = {
 		 "401", "57") "exit 401\nunlink 60 mess/1/55\nunlink 60 mess/1/56\nidle\n",
 	 "queued 57 uid 1007 bounces 55\nremoved 55 bounced\nremoved 56\n"},
 	{"a bounce whose message an administrator's rm overtakes",
-	 "comm 60 qmail-clean\ncomm 61 rm\nfile 57 bounce\nuid 401 1007\nexec 401 qmail-queue\n" QMAIL_COMMIT(
-		 "401", "57") "unlink 61 mess/1/54\nunlink 60 mess/1/55\n",
+	 "comm 60 qmail-clean\ncomm 61 rm\nfile 57 bounce\nuid 401 1007\nexec 401 "
+	 "qmail-queue\n" QMAIL_COMMIT("401", "57") "unlink 61 mess/1/54\nunlink 60 mess/1/55\n",
 	 "removed 54\nqueued 57 uid 1007 bounces 55\nremoved 55 bounced\n"},
 	{"a bounce that is gone itself before its message",
 	 "comm 60 qmail-clean\nfile 57 bounce\nuid 401 1007\nexec 401 qmail-queue\n" QMAIL_COMMIT(
 		 "401", "57") "unlink 60 mess/1/57\n",
 	 "queued 57 uid 1007\nremoved 57\n"},
 	{"a bounce that nothing follows",
-	 "file 57 bounce\nuid 401 1007\nexec 401 qmail-queue\n" QMAIL_COMMIT("401", "57") "tick 3\n",
+	 "file 57 bounce\nuid 401 1007\nexec 401 qmail-queue\n" QMAIL_COMMIT("401",
+									     "57") "tick 3\n",
 	 "queued 57 uid 1007\n"},
 	{"an orphan, and its end",
 	 "comm 60 qmail-clean\nexec 203 qmail-queue\nlink 203 mess/1/55 pid/1.1\ntick 1\norphans\n"
 	 "exit 203 0 9\ntick 1\norphans\nunlink 60 mess/1/55\norphans\ncount\n",
-	 "orphans 0\nattempted uid 33 code 0 signal 9\norphans 1\nremoved 55 aborted\norphans 0\ncount 0 0\n"},
+	 "orphans 0\nattempted uid 33 code 0 signal 9\norphans 1\nremoved 55 aborted\norphans "
+	 "0\ncount 0 0\n"},
 };
 
 static void qmail_ends_of_messages(void **state)
@@ -472,7 +474,8 @@ static void qmail_ends_of_messages(void **state)
 
 static const struct story postfix_peers[] = {
 	{"a file that was gone at once: from the network",
-	 "comm 51 cleanup\npeer 0 smtpd\nfile " Y1 " gone\nrename 51 incoming/" Y1 " incoming/1.51\n",
+	 "comm 51 cleanup\npeer 0 smtpd\nfile " Y1 " gone\nrename 51 incoming/" Y1
+	 " incoming/1.51\n",
 	 "queued " Y1 " unseen nofacts run 3\n"},
 	{"from local(8): a forward",
 	 "comm 51 cleanup\npeer 0 local\nrename 51 incoming/" Y1 " incoming/1.51\n",

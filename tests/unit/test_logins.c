@@ -108,6 +108,54 @@ static void truncated_in_place(void **state)
 	assert_string_equal(logins_by_pid(l, 62, 0), "info@shop.test");
 }
 
+/* Who made a message, by Postfix's own words alone; what a sender or recipient chose is not
+ * believed. */
+static void postfix_daemons(void **state)
+{
+	static const struct {
+		const char *line, *id, *daemon, *parent;
+	} cases[] = {
+		{"Nov 21 18:55:23 h postfix/pickup[1]: D94501A88A7: uid=33 from=<a@b>\n",
+		 "D94501A88A7", "pickup", NULL},
+		{"Nov 21 18:55:23 h postfix/smtpd[1]: D94501A88A8: client=x[192.0.2.1]\n",
+		 "D94501A88A8", "smtpd", NULL},
+		{"Nov 21 18:55:23 h postfix/submission/smtpd[1]: D94501A88A9: client=x[192.0.2.1], "
+		 "sasl_method=PLAIN, sasl_username=joe\n",
+		 "D94501A88A9", "smtpd", NULL},
+		{"Nov 21 18:55:23 h postfix/bounce[1]: DAA941A80D5: sender non-delivery "
+		 "notification: DCEA21A88A7\n",
+		 "DCEA21A88A7", "bounce", "DAA941A80D5"},
+		{"Nov 21 18:55:23 h postfix/local[1]: DB3361A88F2: to=<f@l>, relay=local, "
+		 "status=sent (forwarded as DC4BC1A8943)\n",
+		 "DC4BC1A8943", "local", NULL},
+		{"Nov 21 18:55:23 h postfix/local[1]: DB3361A88F2: to=<\"status=sent (forwarded as "
+		 "DC4BC1A8944)\"@l>, status=bounced (no)\n",
+		 "DC4BC1A8944", NULL, NULL},
+		{"Nov 21 18:55:23 h postfix/qmgr[1]: DB3361A88F3: from=<client=x>, size=1\n",
+		 "DB3361A88F3", NULL, NULL},
+		{"Nov 21 18:55:23 h php[1]: DB3361A88F4: client=x\n", "DB3361A88F4", NULL, NULL},
+		{"Nov 21 18:55:23 h postfix/smtpd[1]: NOQUEUE: reject\n", "NOQUEUE", NULL, NULL},
+		{"Nov 21 18:55:23 h postfix/smtpd[1]: \n", "x", NULL, NULL},
+		{"]: \n", "x", NULL, NULL},
+	};
+	__attribute__((cleanup(logins_freep))) struct logins *l = NULL;
+
+	(void)state;
+	assert_int_equal(logins_open(root, &l), 0);
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		const char *parent = NULL, *daemon;
+
+		append(cases[i].line);
+		daemon = logins_postfix_daemon(l, cases[i].id, 0, &parent);
+		if (!daemon != !cases[i].daemon || (daemon && strcmp(daemon, cases[i].daemon)) ||
+		    !parent != !cases[i].parent || (parent && strcmp(parent, cases[i].parent)))
+			fail_msg("%s: %s of %s", cases[i].line, daemon ? daemon : "-",
+				 parent ? parent : "-");
+	}
+	assert_string_equal(logins_by_id(l, "D94501A88A9", 0), "joe");
+	assert_null(logins_by_id(l, "D94501A88A8", 0));
+}
+
 static void no_log_yet(void **state)
 {
 	__attribute__((cleanup(logins_freep))) struct logins *l = NULL;
@@ -121,9 +169,8 @@ static void no_log_yet(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(a_log_that_grows),
-		cmocka_unit_test(a_line_in_two_pieces),
-		cmocka_unit_test(truncated_in_place),
+		cmocka_unit_test(a_log_that_grows),   cmocka_unit_test(a_line_in_two_pieces),
+		cmocka_unit_test(truncated_in_place), cmocka_unit_test(postfix_daemons),
 		cmocka_unit_test(no_log_yet),
 	};
 

@@ -264,8 +264,10 @@ static void test_facts_forward(void **state)
 		{"Received: by s (Postfix)", "Delivered-To: fwd@s", "", true, false},
 		{"Received: by s (Postfix)", "Subject: x", "a@b.test", false, false},
 		{"Received: by s (Postfix)", "Subject: x", "", false, true},
-		{"Received: by s (Postfix, from userid 33)", "Delivered-To: fwd@s", "a@b.test", false, false},
-		{"Received: from c (c [192.0.2.1])", "Delivered-To: fwd@s", "a@b.test", false, false},
+		{"Received: by s (Postfix, from userid 33)", "Delivered-To: fwd@s", "a@b.test",
+		 false, false},
+		{"Received: from c (c [192.0.2.1])", "Delivered-To: fwd@s", "a@b.test", false,
+		 false},
 		{"Subject: Received: by s", "Delivered-To: fwd@s", "a@b.test", false, false},
 	};
 
@@ -289,7 +291,8 @@ static void test_facts_forward(void **state)
 		q = fixture_queue(&mta_postfix, "");
 		assert_int_equal(fixture_facts(&q, "8FF9014A11E", 0, &m), 0);
 		if (m.forward != cases[i].forward || m.bounce != cases[i].bounce)
-			fail_msg("%s, %s: forward %d, bounce %d", cases[i].top, cases[i].next, m.forward, m.bounce);
+			fail_msg("%s, %s: forward %d, bounce %d", cases[i].top, cases[i].next,
+				 m.forward, m.bounce);
 		close(q.fd);
 	}
 }
@@ -403,9 +406,8 @@ int main(void)
 		cmocka_unit_test(test_interpret), cmocka_unit_test(test_classify),
 		WITH_QUEUE(test_facts_smtp),      WITH_QUEUE(test_facts_local),
 		WITH_QUEUE(test_facts_maildrop),  WITH_QUEUE(test_facts_bounce),
-		WITH_QUEUE(test_facts_forward),
-		WITH_QUEUE(test_pointers),        WITH_QUEUE(test_hostile),
-		WITH_QUEUE(test_count),
+		WITH_QUEUE(test_facts_forward),   WITH_QUEUE(test_pointers),
+		WITH_QUEUE(test_hostile),         WITH_QUEUE(test_count),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

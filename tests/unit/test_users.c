@@ -14,7 +14,7 @@ static void test_name(void **state)
 {
 	(void)state;
 	for (int round = 0; round < 3; round++)
-		for (uid_t uid = 0; uid < 2048; uid += uid > 64 ? 512U : 1U) {
+		for (uid_t uid = 0; uid<2048; uid += uid> 64 ? 512U : 1U) {
 			const struct passwd *pw = user_by_uid(uid);
 			const char *name = user_name_of(uid);
 

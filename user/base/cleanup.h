@@ -31,8 +31,8 @@ static inline void st_closedirp(DIR **d)
 		closedir(*d);
 }
 
-#define _free_	   __attribute__((cleanup(st_freep)))
-#define _close_	   __attribute__((cleanup(st_closep)))
+#define _free_     __attribute__((cleanup(st_freep)))
+#define _close_    __attribute__((cleanup(st_closep)))
 #define _fclose_   __attribute__((cleanup(st_fclosep)))
 #define _closedir_ __attribute__((cleanup(st_closedirp)))
 

@@ -41,6 +41,5 @@ void clock_rfc3339(char out[CLOCK_RFC3339_SIZE], uint64_t wall_ns)
 
 	gmtime_r(&sec, &tm);
 	strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%S", &tm);
-	snprintf(out, CLOCK_RFC3339_SIZE, "%.19s.%09uZ", text,
-		 (unsigned)(wall_ns % NS_PER_SEC));
+	snprintf(out, CLOCK_RFC3339_SIZE, "%.19s.%09uZ", text, (unsigned)(wall_ns % NS_PER_SEC));
 }

@@ -10,7 +10,8 @@
 uint64_t clock_boot_ns(void);
 uint64_t clock_wall_ns(void);
 
-/* Wall minus boot time, read together; a stepped wall clock changes it, so ask again each second. */
+/* Wall minus boot time, read together; a stepped wall clock changes it, so ask again each second.
+ */
 int64_t clock_offset_ns(void);
 
 #define CLOCK_RFC3339_SIZE sizeof("2026-11-21T20:55:13.123456789Z")

@@ -17,7 +17,8 @@ void log_info(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 void log_warn(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 void log_debug(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
-/* Like log_warn, appends ": " and the text of err (a positive or negative errno); returns -|err|. */
+/* Like log_warn, appends ": " and the text of err (a positive or negative errno); returns -|err|.
+ */
 int log_err(int err, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * How wide characters are: the ranges for which glibc 2.36's wcwidth() (Unicode 14) answers 0 and 2 in C.UTF-8,
- * merged over unassigned code points. Included by text.c only.
+ * How wide characters are: the ranges for which glibc 2.36's wcwidth() (Unicode 14) answers 0 and 2
+ * in C.UTF-8, merged over unassigned code points. Included by text.c only.
  */
 #ifndef ST_TEXT_RANGES_H
 #define ST_TEXT_RANGES_H

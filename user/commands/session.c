@@ -11,6 +11,7 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/text.h"
 #include "base/users.h"
 #include "kernel/host_path.h"
 #include "kernel/php_walk.h"
@@ -117,11 +118,11 @@ static const char *container(void *arg, const struct injection *i)
 	if (!i->mntns || i->mntns == s->own_mntns)
 		return NULL;
 	if (procfs_container(i->task.tgid, s->container, sizeof(s->container)) &&
-	    (!i->origin || procfs_container(i->origin->worker.tgid, s->container, sizeof(s->container))))
+	    (!i->origin ||
+	     procfs_container(i->origin->worker.tgid, s->container, sizeof(s->container))))
 		snprintf(s->container, sizeof(s->container), "mnt:[%u]", i->mntns);
 	return s->container;
 }
-
 
 static bool jail(void *arg, const struct st_task *task, char *out, size_t size)
 {
@@ -129,7 +130,8 @@ static bool jail(void *arg, const struct st_task *task, char *out, size_t size)
 	return procfs_jail(task, out, size) == 0;
 }
 
-static int host_path_of(void *arg, const struct st_task *task, const char *path, char *out, size_t size)
+static int host_path_of(void *arg, const struct st_task *task, const char *path, char *out,
+			size_t size)
 {
 	(void)arg;
 	return host_path(task, path, out, size);
@@ -141,6 +143,11 @@ static bool executable(void *arg, const struct st_task *task, char *out, size_t 
 	return procfs_executable(task, out, size) == 0;
 }
 
+static uint64_t a_little_before(uint64_t time)
+{
+	return time > 5000000000ULL ? time - 5000000000ULL : 0;
+}
+
 static const char *login(void *arg, const struct queued *q)
 {
 	struct session *s = arg;
@@ -150,13 +157,28 @@ static const char *login(void *arg, const struct queued *q)
 	if (!s->logins)
 		return NULL;
 	if (!i)
-		return q->has_facts ? NULL : logins_by_id(s->logins, q->id, q->time > 5000000000ULL ? q->time - 5000000000ULL : 0);
-	for (unsigned n = i->checker_count; n > 0 && i->checker_count - n < array_size(i->checkers) && !user; n--)
-		user = logins_by_pid(s->logins, i->checkers[(n - 1) % array_size(i->checkers)], i->time);
+		return q->has_facts ? NULL : logins_by_id(s->logins, q->id, a_little_before(q->time));
+	for (unsigned n = i->checker_count;
+	     n > 0 && i->checker_count - n < array_size(i->checkers) && !user; n--)
+		user = logins_by_pid(s->logins, i->checkers[(n - 1) % array_size(i->checkers)],
+				     i->time);
 	return user;
 }
 
 /* ---- callbacks of correlate ---- */
+
+static const char *daemon_of(void *arg, const struct queued *q, struct message_facts *out)
+{
+	struct session *s = arg;
+	const char *parent = NULL, *name;
+
+	if (!s->logins)
+		return NULL;
+	name = logins_postfix_daemon(s->logins, q->id, a_little_before(q->time), &parent);
+	if (name && parent)
+		text_copy(out->parent_id, sizeof(out->parent_id), parent);
+	return name;
+}
 
 static struct balance *balance_of(struct session *s, const struct mta_queue *q)
 {
@@ -253,7 +275,8 @@ static void close_message(void *arg, int fd)
 /* The request variables of a plain CGI, while its process is there. */
 static void read_environment(void *arg, struct origin *o)
 {
-	static const char *const names[] = {"DOCUMENT_ROOT", "REMOTE_ADDR", "HTTP_HOST", "REQUEST_URI", "REQUEST_METHOD"};
+	static const char *const names[] = {"DOCUMENT_ROOT", "REMOTE_ADDR", "HTTP_HOST",
+					    "REQUEST_URI", "REQUEST_METHOD"};
 	char value[2048], *block = NULL;
 	size_t len = 0;
 
@@ -310,7 +333,8 @@ static uint64_t queue_records_lost(void *arg)
 
 	probe_lost(s->probe, lost);
 	if (s->late) /* who did what is known from the lineage alone */
-		return lost[ST_LOST_RING_LINEAGE] + lost[ST_LOST_RING_EXEC] + lost[ST_LOST_SKIPPED] + session_late_lost(s);
+		return lost[ST_LOST_RING_LINEAGE] + lost[ST_LOST_RING_EXEC] +
+		       lost[ST_LOST_SKIPPED] + session_late_lost(s);
 	return lost[ST_LOST_RING_QUEUE] + lost[ST_LOST_CALL_MAP] + lost[ST_LOST_READ];
 }
 
@@ -323,6 +347,7 @@ void session_callbacks(struct session *s, struct correlate_ops *c, struct attrib
 			.removed = on_removed,
 			.counted = on_counted,
 			.orphaned = on_orphaned,
+			.daemon = daemon_of,
 			.connected = on_connected,
 			.open = open_message,
 			.facts = read_facts,
@@ -377,13 +402,15 @@ static void on_record(void *arg, const void *bytes, size_t len)
 
 		record_queue_name(&r, q->name, name, sizeof(name));
 		record_queue_name(&r, q->old, old, sizeof(old));
-		log_debug("queue %u: op %u %s -> %s by %s (%u)", q->queue, q->op, old, name, q->comm, q->h.task.tgid);
+		log_debug("queue %u: op %u %s -> %s by %s (%u)", q->queue, q->op, old, name,
+			  q->comm, q->h.task.tgid);
 	}
 	if (log_verbose && r.h->type == ST_CONNECT) {
 		const struct st_connect *k = (const struct st_connect *)r.h;
 
-		log_debug("connection of %u: state %u, port %u to %u, injection %llx", k->h.task.tgid, k->state, k->sport,
-			  k->dport, (unsigned long long)k->injection);
+		log_debug("connection of %u: state %u, port %u to %u, injection %llx",
+			  k->h.task.tgid, k->state, k->sport, k->dport,
+			  (unsigned long long)k->injection);
 	}
 	correlate_record(s->correlate, &r);
 	session_early_look(s, &r);
@@ -470,12 +497,13 @@ void session_summary(struct session *s, enum action action)
 	session_kernel_totals(s, &e, kernel_uids);
 	for (int by = 0; by < BY_COUNT; by++) {
 		e.rows[by] = rows[by];
-		e.row_count[by] = tally_rows(s->tally, (enum tally_by)by, rows[by], MAX_ROWS, &e.rows_more[by]);
+		e.row_count[by] = tally_rows(s->tally, (enum tally_by)by, rows[by], MAX_ROWS,
+					     &e.rows_more[by]);
 	}
 	for (size_t i = 0; i < s->queue_count; i++)
 		balance_event(&s->balances[i], now, &queues[i]);
-	balance_verdict(s->balances, s->queue_count, totals.messages, totals.by_attribution[ATTRIBUTION_EXACT],
-			verdict, sizeof(verdict));
+	balance_verdict(s->balances, s->queue_count, totals.messages,
+			totals.by_attribution[ATTRIBUTION_EXACT], verdict, sizeof(verdict));
 	e.verdict = action == ACTION_TRACE_ENDED ? verdict : NULL;
 	session_put_summary(s, &e);
 	if (action == ACTION_TRACE_ENDED && s->options.strict && e.loss_count)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* One run of `spamtrace trace`: everything that is wired together, and the callbacks between the parts. */
+/* One run of `spamtrace trace`: everything that is wired together, and the callbacks between the
+ * parts. */
 #ifndef ST_SESSION_H
 #define ST_SESSION_H
 
@@ -14,9 +15,9 @@
 #include "trace/tally.h"
 #include "web/servers.h"
 
-#define MAX_QUEUES 16
-#define MAX_LOSSES (ST_LOST_COUNT + 8)
-#define MAX_ROWS   10
+#define MAX_QUEUES   16
+#define MAX_LOSSES   (ST_LOST_COUNT + 8)
+#define MAX_ROWS     10
 #define MAX_UID_ROWS 64
 
 struct session {
@@ -51,7 +52,8 @@ struct session {
 };
 
 /* The callbacks of correlate and attribute. */
-void session_callbacks(struct session *s, struct correlate_ops *correlate, struct attribute_ops *attribute);
+void session_callbacks(struct session *s, struct correlate_ops *correlate,
+		       struct attribute_ops *attribute);
 
 /* Finds the queues, and counts each once. */
 int session_find_queues(struct session *s);
@@ -63,7 +65,8 @@ void session_watch_queues(struct session *s);
 /* Reads the ring empty. */
 void session_drain(struct session *s);
 
-/* Queue operations by fanotify (session_late.c). start: marks all queues; the hook's name, or NULL where it does not work. */
+/* Queue operations by fanotify (session_late.c). start: marks all queues; the hook's name, or NULL
+ * where it does not work. */
 const char *session_late_start(void *session);
 void session_late_free(struct session *s);
 int session_late_fd(const struct session *s); /* -1: not by fanotify */
@@ -77,10 +80,13 @@ void session_late_actor(void *session, struct actor *out);
 /* The rest of a round, after the ring was read empty. */
 void session_late_drain(struct session *s, probe_fn on_record);
 
-/* Looks at the culprit's file when its injector starts: by the time its message is reported it may be gone. */
+/* Looks at the culprit's file when its injector starts: by the time its message is reported it may
+ * be gone. */
 void session_early_look(struct session *s, const struct record *r);
-/* Sets e->culprit; the file is that of the origin, of the injection's when NULL, else of the injection. */
-void session_facts(struct session *s, const struct injection *i, const struct origin *o, struct mail_event *e);
+/* Sets e->culprit; the file is that of the origin, of the injection's when NULL, else of the
+ * injection. */
+void session_facts(struct session *s, const struct injection *i, const struct origin *o,
+		   struct mail_event *e);
 
 /* Events lost so far, over all reasons. */
 uint64_t session_lost(struct session *s);
@@ -94,7 +100,8 @@ void session_tick_sinks(struct session *s, uint64_t wall_ns);
 
 void session_send_mail(struct session *s, struct mail_event *e);
 /* Sets the kernel_ fields; they stay as they are, unknown, when the kernel's map cannot be read. */
-void session_kernel_totals(const struct session *s, struct summary_event *e, struct uid_total rows[MAX_UID_ROWS]);
+void session_kernel_totals(const struct session *s, struct summary_event *e,
+			   struct uid_total rows[MAX_UID_ROWS]);
 void session_summary(struct session *s, enum action action);
 
 #endif

@@ -35,7 +35,8 @@ void session_early_look(struct session *s, const struct record *r)
 	evidence_look(s->evidence, &subject, &when, &facts);
 }
 
-/* The path to look at, as the worker saw it: an event has it as the host does. NULL: the origin names no file. */
+/* The path to look at, as the worker saw it: an event has it as the host does. NULL: the origin
+ * names no file. */
 static const char *path_inside(const struct origin *o, struct primary *room)
 {
 	bool library;

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Queue operations by fanotify, where the kernel refuses fexit: the queues' directories are marked, and what is read from there is joined with
- * the lineage from the ring in rounds, as correlate_set_late() has it.
+ * Queue operations by fanotify, where the kernel refuses fexit: the queues' directories are marked,
+ * and what is read from there is joined with the lineage from the ring in rounds, as
+ * correlate_set_late() has it.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -14,8 +15,9 @@
 #include "kernel/procfs.h"
 #include "kernel/queue_watch.h"
 
-/* Processes that were asked for, so that a daemon is read once, and known for a moment after its end. */
-#define MAX_WHO	    1024
+/* Processes that were asked for, so that a daemon is read once, and known for a moment after its
+ * end. */
+#define MAX_WHO     1024
 #define KEEP_WHO_NS 2000000000ULL
 
 struct who {
@@ -72,7 +74,8 @@ const char *session_late_start(void *arg)
 	for (size_t i = 0; !err && i < s->queue_count; i++) {
 		err = watch_queue(s, l, i);
 		if (err)
-			log_debug("%s: fanotify does not do for it: %s", s->queues[i].directory, strerror(-err));
+			log_debug("%s: fanotify does not do for it: %s", s->queues[i].directory,
+				  strerror(-err));
 	}
 	if (err || !s->queue_count) {
 		session_late_free(s);
@@ -94,7 +97,9 @@ void session_late_watch(struct session *s, size_t i)
 	int err = s->late ? watch_queue(s, s->late, i) : 0;
 
 	if (err)
-		log_err(err, "%s: the queue cannot be watched by fanotify; its messages are not seen", s->queues[i].directory);
+		log_err(err,
+			"%s: the queue cannot be watched by fanotify; its messages are not seen",
+			s->queues[i].directory);
 }
 
 void session_late_refresh(struct session *s)

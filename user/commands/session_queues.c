@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* The queues of a session: found, registered with the kernel side, counted, watched for vanishing. */
+/* The queues of a session: found, registered with the kernel side, counted, watched for vanishing.
+ */
 #include <errno.h>
 #include <limits.h>
 #include <stdio.h>
@@ -17,8 +18,8 @@ static void discover(struct session *s, const struct mta *mta)
 
 	if (s->queue_count == MAX_QUEUES)
 		return;
-	n = mta->discover(s->options.mta == mta ? s->options.queue_dir : NULL, s->queues + s->queue_count,
-			  MAX_QUEUES - s->queue_count);
+	n = mta->discover(s->options.mta == mta ? s->options.queue_dir : NULL,
+			  s->queues + s->queue_count, MAX_QUEUES - s->queue_count);
 	if (n > 0)
 		s->queue_count += (size_t)n;
 	else if (n < 0 && (n != -ENOENT || s->options.mta))
@@ -44,14 +45,15 @@ int session_find_queues(struct session *s)
 	}
 	programs_prefer(s->programs, found, count);
 	if (!s->queue_count)
-		log_warn("no mail queue was found (qmail, Postfix, Exim, Sendmail, nullmailer): injections are traced, but nothing is counted; "
+		log_warn("no mail queue was found (qmail, Postfix, Exim, Sendmail, nullmailer): "
+			 "injections are traced, but nothing is counted; "
 			 "name one with --mta and --queue-dir");
 	return 0;
 }
 
 /*
- * For the syscall hooks an absolute name is only text until user space has seen it, and Exim writes "/var/spool/exim4//input//": so the
- * prefix is that of the directory above.
+ * For the syscall hooks an absolute name is only text until user space has seen it, and Exim writes
+ * "/var/spool/exim4//input//": so the prefix is that of the directory above.
  */
 static void watch_path(struct session *s, const char *directory, size_t i)
 {
@@ -128,9 +130,11 @@ void session_sample(struct session *s, bool emit)
 		before = b->totals;
 		err = s->queues[i].mta->count(&s->queues[i], &counts);
 		session_drain(s);
-		balance_sample(b, &before, err ? NULL : &counts, err ? strerror(-err) : NULL, clock_wall_ns(), &e);
+		balance_sample(b, &before, err ? NULL : &counts, err ? strerror(-err) : NULL,
+			       clock_wall_ns(), &e);
 		if (err && !was_missing)
-			log_err(err, "%s cannot be counted; tracing goes on", s->queues[i].directory);
+			log_err(err, "%s cannot be counted; tracing goes on",
+				s->queues[i].directory);
 		else if (!err && was_missing)
 			log_info("%s can be counted again", s->queues[i].directory);
 		if (!emit)

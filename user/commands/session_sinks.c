@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Events into the recording and onto the screen, and what is said when one of them takes no more. */
+/* Events into the recording and onto the screen, and what is said when one of them takes no more.
+ */
 #include <errno.h>
 #include <inttypes.h>
 
@@ -17,10 +18,14 @@ static void wrote(struct session *s, struct sink *k, int err, uint64_t before)
 		s->reader_gone = true;
 	} else if (err) {
 		*failing = true;
-		log_err(err, "%s cannot be written to; tracing goes on, and what is missing there is counted", what);
+		log_err(err,
+			"%s cannot be written to; tracing goes on, and what is missing there is "
+			"counted",
+			what);
 	} else if (*failing && k->unwritten == before) {
 		*failing = false;
-		log_info("%s can be written to again; %" PRIu64 " events are missing there", what, k->unwritten);
+		log_info("%s can be written to again; %" PRIu64 " events are missing there", what,
+			 k->unwritten);
 	}
 }
 
@@ -62,7 +67,8 @@ void session_put_summary(struct session *s, const struct summary_event *e)
 
 		if (!sinks[i])
 			continue;
-		err = e->action == ACTION_TRACE_STARTED ? sinks[i]->started(sinks[i], e) : sinks[i]->ended(sinks[i], e);
+		err = e->action == ACTION_TRACE_STARTED ? sinks[i]->started(sinks[i], e)
+							: sinks[i]->ended(sinks[i], e);
 		wrote(s, sinks[i], err, before);
 	}
 }

@@ -62,16 +62,18 @@ static int open_sinks(struct session *s)
 	if (o->write) {
 		err = record_sink_new(o->write, s->host, o->redact, &s->recording);
 		if (err)
-			return err == -EEXIST ? err : log_err(err, "%s cannot be written", o->write);
+			return err == -EEXIST ? err
+					      : log_err(err, "%s cannot be written", o->write);
 	}
 	if (o->output == OUTPUT_JSON) {
 		int fd = fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 3);
 
 		return fd < 0 ? -errno : json_sink_new(fd, s->host, &s->screen);
 	}
-	return table_sink_new(stdout,
-			      &(struct table_options){.terminal = terminal, .verbose = o->verbose, .by = o->by},
-			      &s->screen);
+	return table_sink_new(
+		stdout,
+		&(struct table_options){.terminal = terminal, .verbose = o->verbose, .by = o->by},
+		&s->screen);
 }
 
 /* For tests: SPAMTRACE_QUEUE_HOOK=fexit|fanotify|syscalls takes that one or none. 0 or -EINVAL. */
@@ -84,7 +86,8 @@ static int choose_queue_hook(struct session *s, struct probe_options *o)
 	if (!only || !*only)
 		return 0;
 	if (strcmp(only, "fexit") && strcmp(only, "fanotify") && strcmp(only, "syscalls"))
-		return log_err(-EINVAL, "SPAMTRACE_QUEUE_HOOK=%s: it is fexit, fanotify or syscalls", only);
+		return log_err(-EINVAL,
+			       "SPAMTRACE_QUEUE_HOOK=%s: it is fexit, fanotify or syscalls", only);
 	o->no_fexit = strcmp(only, "fexit") != 0;
 	o->no_syscalls = strcmp(only, "syscalls") != 0;
 	if (strcmp(only, "fanotify"))
@@ -182,7 +185,8 @@ enum { WAKE_RING, WAKE_TICK, WAKE_SIGNAL, WAKE_QUEUE };
 
 static int make_timer(void)
 {
-	struct itimerspec every = {.it_interval = {.tv_nsec = (long)TICK_NS}, .it_value = {.tv_nsec = (long)TICK_NS}};
+	struct itimerspec every = {.it_interval = {.tv_nsec = (long)TICK_NS},
+				   .it_value = {.tv_nsec = (long)TICK_NS}};
 	int fd = timerfd_create(CLOCK_BOOTTIME, TFD_CLOEXEC | TFD_NONBLOCK);
 
 	if (fd >= 0)
@@ -241,7 +245,8 @@ static void on_tick(struct session *s, int fd, uint64_t *next_sample, uint64_t *
 			read_vhosts(s);
 		*next_look = now + 2000000000ULL;
 	}
-	if (s->options.duration > 0 && now - s->started_boot >= (uint64_t)(s->options.duration * 1e9))
+	if (s->options.duration > 0 &&
+	    now - s->started_boot >= (uint64_t)(s->options.duration * 1e9))
 		s->stop = true;
 	if (s->options.output == OUTPUT_TABLE)
 		table_lost(s->screen, session_lost(s));

@@ -8,23 +8,40 @@
 
 #include "base/users.h"
 
-enum { KEY_VHOST = 256, KEY_SCRIPT, KEY_BY, KEY_MTA, KEY_QUEUE_DIR, KEY_STRICT, KEY_REDACT, KEY_EVIDENCE, KEY_OPENS, KEY_RING };
+enum {
+	KEY_VHOST = 256,
+	KEY_SCRIPT,
+	KEY_BY,
+	KEY_MTA,
+	KEY_QUEUE_DIR,
+	KEY_STRICT,
+	KEY_REDACT,
+	KEY_EVIDENCE,
+	KEY_OPENS,
+	KEY_RING
+};
 
 static const struct argp_option options[] = {
-	{"output", 'o', "FORMAT", 0, "table or json; default: table on a terminal, json lines otherwise", 0},
+	{"output", 'o', "FORMAT", 0,
+	 "table or json; default: table on a terminal, json lines otherwise", 0},
 	{"write", 'w', "FILE", 0, "Write everything to FILE (JSON lines) for the postmortem", 0},
-	{"redact", KEY_REDACT, NULL, 0, "In FILE, replace addresses and subjects by keyed hashes", 0},
+	{"redact", KEY_REDACT, NULL, 0, "In FILE, replace addresses and subjects by keyed hashes",
+	 0},
 	{"duration", 'd', "SECONDS", 0, "Stop after SECONDS", 1},
 	{"count", 'n', "MESSAGES", 0, "Stop after MESSAGES messages", 1},
 	{"uid", 'u', "USER", 0, "Show only messages of this uid or user", 2},
 	{"vhost", KEY_VHOST, "NAME", 0, "Show only messages of this vhost", 2},
-	{"script", KEY_SCRIPT, "TEXT", 0, "Show only messages whose script or culprit contains TEXT", 2},
+	{"script", KEY_SCRIPT, "TEXT", 0,
+	 "Show only messages whose script or culprit contains TEXT", 2},
 	{"by", KEY_BY, "KIND", 0, "First summary: script, uid, vhost, client or source", 3},
 	{"interval", 'i', "SECONDS", 0, "Count the queues every SECONDS (default 1)", 3},
-	{"mta", KEY_MTA, "NAME", 0, "auto (default), qmail, postfix, exim, sendmail, nullmailer or none", 3},
-	{"queue-dir", KEY_QUEUE_DIR, "DIR", 0, "The MTA's queue, when it is not where its configuration says", 3},
+	{"mta", KEY_MTA, "NAME", 0,
+	 "auto (default), qmail, postfix, exim, sendmail, nullmailer or none", 3},
+	{"queue-dir", KEY_QUEUE_DIR, "DIR", 0,
+	 "The MTA's queue, when it is not where its configuration says", 3},
 	{"evidence", KEY_EVIDENCE, "DIR", 0, "Keep a copy of each culprit file in DIR", 3},
-	{"opens", KEY_OPENS, NULL, 0, "Also watch script files being opened (slows every system call a little)", 3},
+	{"opens", KEY_OPENS, NULL, 0,
+	 "Also watch script files being opened (slows every system call a little)", 3},
 	{"ring", KEY_RING, "MIB", 0, "Size of the ring buffer, a power of two (default 8)", 4},
 	{"strict", KEY_STRICT, NULL, 0, "Exit with status 2 if any event was lost", 4},
 	{"verbose", 'v', NULL, 0, "Print the PHP stack of each message, and diagnostics", 4},
@@ -94,13 +111,18 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		return 0;
 	case KEY_BY:
 		if (tally_by_parse(arg, &o->by))
-			argp_error(state, "%s: summaries are by script, uid, vhost, client or source", arg);
+			argp_error(state,
+				   "%s: summaries are by script, uid, vhost, client or source",
+				   arg);
 		return 0;
 	case KEY_MTA:
 		o->no_mta = !strcmp(arg, "none");
 		o->mta = o->no_mta || !strcmp(arg, "auto") ? NULL : mta_by_name(arg);
 		if (!o->mta && !o->no_mta && strcmp(arg, "auto"))
-			argp_error(state, "%s: known are auto, qmail, postfix, exim, sendmail, nullmailer and none", arg);
+			argp_error(state,
+				   "%s: known are auto, qmail, postfix, exim, sendmail, nullmailer "
+				   "and none",
+				   arg);
 		return 0;
 	case KEY_QUEUE_DIR:
 		o->queue_dir = arg;
@@ -122,7 +144,8 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		if (n < 1)
 			o->ring_mib = 0; /* 4 KiB, for tests of a full ring */
 		else if (n > 1024 || ((unsigned)n & ((unsigned)n - 1)) || n != (unsigned)n)
-			argp_error(state, "%s: the ring's size must be a power of two up to 1024", arg);
+			argp_error(state, "%s: the ring's size must be a power of two up to 1024",
+				   arg);
 		else
 			o->ring_mib = (unsigned)n;
 		return 0;
@@ -141,7 +164,8 @@ void trace_options_parse(int argc, char **argv, struct trace_options *out)
 	static const struct argp argp = {
 		.options = options,
 		.parser = parse,
-		.doc = "Traces which script, line, vhost, uid and client put each message into the mail queue, until Ctrl-C.",
+		.doc = "Traces which script, line, vhost, uid and client put each message into the "
+		       "mail queue, until Ctrl-C.",
 	};
 
 	*out = (struct trace_options){.interval = 1, .uid = COUNT_UNKNOWN, .ring_mib = 8};

@@ -11,18 +11,18 @@
 
 struct trace_options {
 	enum { OUTPUT_AUTO, OUTPUT_TABLE, OUTPUT_JSON } output;
-	const char *write;     /* recording, NULL: none */
+	const char *write; /* recording, NULL: none */
 	bool redact, strict, verbose, opens;
-	double duration;       /* seconds, 0: until interrupted */
-	uint64_t count;	       /* messages, 0: no limit */
-	double interval;       /* of queue counts, seconds */
+	double duration; /* seconds, 0: until interrupted */
+	uint64_t count;  /* messages, 0: no limit */
+	double interval; /* of queue counts, seconds */
 	enum tally_by by;
-	int64_t uid;	       /* filter; COUNT_UNKNOWN: none */
+	int64_t uid; /* filter; COUNT_UNKNOWN: none */
 	const char *vhost, *script;
 	const struct mta *mta; /* NULL: all */
 	bool no_mta;
 	const char *queue_dir;
-	const char *evidence;  /* directory for copies of culprit files */
+	const char *evidence; /* directory for copies of culprit files */
 	unsigned ring_mib;
 };
 

@@ -256,10 +256,11 @@ static bool queue_hook(struct doctor *d)
 			   "syscall tracepoints",
 			   strerror(-fexit));
 	else
-		doctor_say(d, DOCTOR_OK, AREA, "fexit", NULL, NULL,
-			   "fexit is refused (%s), and so is fanotify (%s): the queue is watched by "
-			   "syscall tracepoints",
-			   strerror(-fexit), strerror(-fanotify));
+		doctor_say(
+			d, DOCTOR_OK, AREA, "fexit", NULL, NULL,
+			"fexit is refused (%s), and so is fanotify (%s): the queue is watched by "
+			"syscall tracepoints",
+			strerror(-fexit), strerror(-fanotify));
 	return fanotify == 0;
 }
 

@@ -5,10 +5,10 @@
 #include <string.h>
 
 static const size_t fixed_size[ST_TYPE_COUNT] = {
-	[ST_ORIGIN] = sizeof(struct st_origin),	  [ST_FORK] = sizeof(struct st_fork),
-	[ST_EXEC] = sizeof(struct st_exec),	  [ST_EXIT] = sizeof(struct st_exit),
-	[ST_QUEUE] = sizeof(struct st_queue),	  [ST_CONNECT] = sizeof(struct st_connect),
-	[ST_OPEN] = sizeof(struct st_open),	  [ST_IMAGE] = sizeof(struct st_image),
+	[ST_ORIGIN] = sizeof(struct st_origin), [ST_FORK] = sizeof(struct st_fork),
+	[ST_EXEC] = sizeof(struct st_exec),     [ST_EXIT] = sizeof(struct st_exit),
+	[ST_QUEUE] = sizeof(struct st_queue),   [ST_CONNECT] = sizeof(struct st_connect),
+	[ST_OPEN] = sizeof(struct st_open),     [ST_IMAGE] = sizeof(struct st_image),
 	[ST_ENV] = sizeof(struct st_env),
 };
 

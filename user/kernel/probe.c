@@ -32,10 +32,11 @@ struct probe {
 	struct ring_buffer *ring;
 	struct bpf_link *link[MAX_LINKS];
 	size_t links;
-	const char *fexit[10]; /* names of the fexit programs that fit this kernel, ends with NULL */
-	bool again;	       /* AGAIN of bpf/maps.bpf.h */
-	bool engines;	       /* calls of some are watched */
-	bool opens;	       /* script opens are wanted */
+	const char
+		*fexit[10]; /* names of the fexit programs that fit this kernel, ends with NULL */
+	bool again;         /* AGAIN of bpf/maps.bpf.h */
+	bool engines;       /* calls of some are watched */
+	bool opens;         /* script opens are wanted */
 	const char *hooks[MAX_TEXTS], *notes[MAX_TEXTS];
 	size_t hook_count, note_count;
 	const char *(*queue_hook)(void *arg);
@@ -47,7 +48,7 @@ struct probe {
 
 /* Which programs belong to which hook, by name. */
 struct hook {
-	const char *name;   /* as it is printed */
+	const char *name;            /* as it is printed */
 	const char *const *programs; /* ends with NULL */
 	bool required;
 	const char *without; /* what is lost when it is refused */
@@ -61,14 +62,16 @@ static const char *const open_programs[] = {"script_open_enter", "script_open_ex
 static const char *const prepare_programs[] = {"on_prepare_exec", NULL};
 static const char *const engine_programs[] = {"engine_executes", "engine_done", NULL};
 static const char *const create_programs[] = {"enter_openat", "exit_openat", NULL};
-static const char *const syscall_programs[] = {
-	"enter_link",	  "exit_link",	     "enter_linkat", "exit_linkat", "enter_rename",
-	"exit_rename",	  "enter_renameat",  "exit_renameat", "enter_renameat2", "exit_renameat2",
-	"enter_unlink",	  "exit_unlink",     "enter_unlinkat", "exit_unlinkat", NULL};
+static const char *const syscall_programs[] = {"enter_link",     "exit_link",     "enter_linkat",
+					       "exit_linkat",    "enter_rename",  "exit_rename",
+					       "enter_renameat", "exit_renameat", "enter_renameat2",
+					       "exit_renameat2", "enter_unlink",  "exit_unlink",
+					       "enter_unlinkat", "exit_unlinkat", NULL};
 
 /*
- * Argument lists that the fexit programs are written for; NULL-terminated where fewer than two are used. Each function by itself:
- * stable kernels mix them (5.10.262 has vfs_rename() of 5.12 beside vfs_link() of 5.10).
+ * Argument lists that the fexit programs are written for; NULL-terminated where fewer than two are
+ * used. Each function by itself: stable kernels mix them (5.10.262 has vfs_rename() of 5.12 beside
+ * vfs_link() of 5.10).
  */
 static const struct fexit_variant {
 	const char *function;
@@ -80,7 +83,10 @@ static const struct fexit_variant {
 	{"vfs_unlink", 3, {"unlink_5_10"}, {NULL}},
 	{"vfs_unlink", 4, {"unlink_5_12"}, {"unlink_5_12_again"}},
 	{"vfs_rename", 6, {"rename_in_5_10", "rename_5_10"}, {NULL}},
-	{"vfs_rename", 1, {"rename_in_5_12", "rename_5_12"}, {"rename_in_5_12_again", "rename_5_12_again"}},
+	{"vfs_rename",
+	 1,
+	 {"rename_in_5_12", "rename_5_12"},
+	 {"rename_in_5_12_again", "rename_5_12_again"}},
 };
 
 static void note(struct probe *p, const char *text)
@@ -113,7 +119,8 @@ static int parameters(const struct btf *btf, const char *function)
 	return t ? (int)btf_vlen(t) : -1;
 }
 
-/* Writes the names of the fexit programs whose argument lists this kernel's functions have; false: a function fits none. */
+/* Writes the names of the fexit programs whose argument lists this kernel's functions have; false:
+ * a function fits none. */
 static bool choose_fexit(const struct btf *btf, bool again, const char *names[10])
 {
 	int functions = 0;
@@ -136,8 +143,8 @@ static bool choose_fexit(const struct btf *btf, bool again, const char *names[10
 static void set_fcgi_keys(struct spamtrace *skel)
 {
 	/* in the order of bpf/maps.bpf.h */
-	static const char *const names[] = {"SCRIPT_FILENAME", "DOCUMENT_ROOT", "HTTP_HOST", "REMOTE_ADDR",
-					    "REQUEST_URI"};
+	static const char *const names[] = {"SCRIPT_FILENAME", "DOCUMENT_ROOT", "HTTP_HOST",
+					    "REMOTE_ADDR", "REQUEST_URI"};
 
 	for (size_t i = 0; i < array_size(names); i++) {
 		char word[16] = {0};
@@ -164,7 +171,8 @@ static bool has_prepare_exec(const struct btf *btf)
 	return btf__find_by_name_kind(btf, "btf_trace_sched_prepare_exec", BTF_KIND_TYPEDEF) > 0;
 }
 
-static int try_load(struct probe *p, const struct probe_options *o, const struct btf *btf, bool fexit, bool engines)
+static int try_load(struct probe *p, const struct probe_options *o, const struct btf *btf,
+		    bool fexit, bool engines)
 {
 	struct bpf_program *prog;
 	int err;
@@ -188,7 +196,8 @@ static int try_load(struct probe *p, const struct probe_options *o, const struct
 		want |= in(open_programs, name); /* attached only where they are needed */
 		want |= o->creates && in(create_programs, name);
 		want |= in(prepare_programs, name) && has_prepare_exec(btf);
-		want |= p->again && (in(lineage_again, name) || (in(prepare_again, name) && has_prepare_exec(btf)));
+		want |= p->again && (in(lineage_again, name) ||
+				     (in(prepare_again, name) && has_prepare_exec(btf)));
 		want |= engines && in(engine_programs, name);
 		bpf_program__set_autoload(prog, want);
 	}
@@ -221,24 +230,30 @@ static int refuse(int err, int *exit_status)
 	if (err == -EPERM || err == -EACCES) {
 		*exit_status = PROBE_EXIT_PRIVILEGE;
 		if (geteuid() != 0)
-			log_warn("needs root (or CAP_BPF, CAP_PERFMON, CAP_SYS_PTRACE, CAP_DAC_READ_SEARCH): run it with sudo");
+			log_warn("needs root (or CAP_BPF, CAP_PERFMON, CAP_SYS_PTRACE, "
+				 "CAP_DAC_READ_SEARCH): run it with sudo");
 		else if (locked_down())
-			log_warn("this kernel is locked down (confidentiality), which forbids BPF to read memory: boot without lockdown=confidentiality");
+			log_warn("this kernel is locked down (confidentiality), which forbids BPF "
+				 "to read memory: boot without lockdown=confidentiality");
 		else
-			log_warn("the kernel refused to load BPF programs although this is root: a container without CAP_BPF and CAP_PERFMON? Run it on the host");
+			log_warn("the kernel refused to load BPF programs although this is root: a "
+				 "container without CAP_BPF and CAP_PERFMON? Run it on the host");
 		return err;
 	}
 	*exit_status = PROBE_EXIT_KERNEL;
 	if (access("/sys/kernel/btf/vmlinux", R_OK))
-		log_warn("this kernel has no type information (/sys/kernel/btf/vmlinux): it needs CONFIG_DEBUG_INFO_BTF=y, as Debian 11, RHEL 8.2 and later have");
+		log_warn("this kernel has no type information (/sys/kernel/btf/vmlinux): it needs "
+			 "CONFIG_DEBUG_INFO_BTF=y, as Debian 11, RHEL 8.2 and later have");
 	else
-		log_err(err, "the kernel did not accept the BPF programs (run 'spamtrace doctor' and report this)");
+		log_err(err, "the kernel did not accept the BPF programs (run 'spamtrace doctor' "
+			     "and report this)");
 	return err;
 }
 
 /*
- * Syscall tracepoints are found by their ids in tracefs. Where nobody has mounted it (minimal containers, some virtual machines), this process
- * mounts it for itself: a private mount namespace that goes on receiving what is mounted outside.
+ * Syscall tracepoints are found by their ids in tracefs. Where nobody has mounted it (minimal
+ * containers, some virtual machines), this process mounts it for itself: a private mount namespace
+ * that goes on receiving what is mounted outside.
  */
 static void need_tracefs(void)
 {
@@ -246,8 +261,10 @@ static void need_tracefs(void)
 	    !access("/sys/kernel/debug/tracing/events/syscalls", F_OK))
 		return;
 	if (unshare(CLONE_NEWNS) || mount("none", "/", NULL, MS_REC | MS_SLAVE, NULL) ||
-	    mount("tracefs", "/sys/kernel/tracing", "tracefs", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL))
-		log_err(errno, "tracefs is not mounted and could not be (mount -t tracefs tracefs /sys/kernel/tracing)");
+	    mount("tracefs", "/sys/kernel/tracing", "tracefs", MS_NOSUID | MS_NODEV | MS_NOEXEC,
+		  NULL))
+		log_err(errno, "tracefs is not mounted and could not be (mount -t tracefs tracefs "
+			       "/sys/kernel/tracing)");
 }
 
 int probe_new(const struct probe_options *o, struct probe **out, int *exit_status)
@@ -311,7 +328,8 @@ static int attach_hook(struct probe *p, const char *const *programs)
 	size_t first = p->links;
 
 	for (; *programs; programs++) {
-		struct bpf_program *prog = bpf_object__find_program_by_name(p->skel->obj, *programs);
+		struct bpf_program *prog =
+			bpf_object__find_program_by_name(p->skel->obj, *programs);
 		struct bpf_link *link;
 
 		if (!prog || bpf_program__fd(prog) < 0)
@@ -353,7 +371,8 @@ static void attach_queue(struct probe *p)
 	else if (!p->no_syscalls && loaded(p, "enter_link") && !attach_hook(p, syscall_programs))
 		hooked(p, "queue (syscalls)");
 	else if (loaded(p, "enter_link") || p->fexit[0])
-		note(p, "the queue hooks were refused: injections are traced, but not what becomes of them");
+		note(p, "the queue hooks were refused: injections are traced, but not what becomes "
+			"of them");
 }
 
 int probe_attach(struct probe *p, int *exit_status)
@@ -361,12 +380,15 @@ int probe_attach(struct probe *p, int *exit_status)
 	int err = attach_hook(p, lineage_programs);
 
 	if (err) {
-		*exit_status = err == -EPERM || err == -EACCES ? PROBE_EXIT_PRIVILEGE : PROBE_EXIT_KERNEL;
-		return log_err(err, "the kernel refused the fork, exec and exit hooks, without which nothing can be traced");
+		*exit_status =
+			err == -EPERM || err == -EACCES ? PROBE_EXIT_PRIVILEGE : PROBE_EXIT_KERNEL;
+		return log_err(err, "the kernel refused the fork, exec and exit hooks, without "
+				    "which nothing can be traced");
 	}
 	hooked(p, "fork, exec, exit");
 	if (p->again && attach_hook(p, lineage_again))
-		note(p, "the second set of fork, exec and exit hooks was refused: under load some messages stay without an origin");
+		note(p, "the second set of fork, exec and exit hooks was refused: under load some "
+			"messages stay without an origin");
 	attach_queue(p);
 	if (attach_hook(p, connect_programs))
 		note(p, "the connection hook was refused: SMTP sessions of scripts are not seen");
@@ -378,13 +400,15 @@ int probe_attach(struct probe *p, int *exit_status)
 		attach_hook(p, prepare_again);
 	if (p->opens && loaded(p, "script_open_enter")) {
 		if (attach_hook(p, open_programs))
-			note(p, "the file open hook was refused: engines whose memory cannot be read stay without a script");
+			note(p, "the file open hook was refused: engines whose memory cannot be "
+				"read stay without a script");
 		else
 			hooked(p, "script opens");
 	}
 	if (loaded(p, "enter_openat")) {
 		if (attach_hook(p, create_programs))
-			note(p, "the file creation hook was refused: Sendmail's messages are not seen");
+			note(p, "the file creation hook was refused: Sendmail's messages are not "
+				"seen");
 		else
 			hooked(p, "queue file creation");
 	}
@@ -408,14 +432,18 @@ int probe_attach_engine(struct probe *p, const char *path)
 	size_t first = p->links;
 
 	for (size_t i = 0; i < array_size(calls); i++) {
-		LIBBPF_OPTS(bpf_uprobe_opts, opts, .func_name = calls[i].function, .retprobe = calls[i].returns);
-		struct bpf_program *prog = bpf_object__find_program_by_name(p->skel->obj, calls[i].program);
+		LIBBPF_OPTS(bpf_uprobe_opts, opts, .func_name = calls[i].function,
+			    .retprobe = calls[i].returns);
+		struct bpf_program *prog =
+			bpf_object__find_program_by_name(p->skel->obj, calls[i].program);
 		struct bpf_link *link = NULL;
 		int err = -ENOENT;
 
 		if (prog && bpf_program__fd(prog) >= 0) {
 			errno = ENOSPC;
-			link = p->links < MAX_LINKS ? bpf_program__attach_uprobe_opts(prog, -1, path, 0, &opts) : NULL;
+			link = p->links < MAX_LINKS
+				       ? bpf_program__attach_uprobe_opts(prog, -1, path, 0, &opts)
+				       : NULL;
 			err = -errno;
 		}
 		if (!link) {
@@ -515,7 +543,8 @@ static uint64_t skips_of(const struct bpf_program *prog)
 	return info.recursion_misses;
 }
 
-/* How often something may have been missed because neither a program nor its AGAIN was run. The kernel counts from 5.12 on. */
+/* How often something may have been missed because neither a program nor its AGAIN was run. The
+ * kernel counts from 5.12 on. */
 static uint64_t skipped(const struct probe *p)
 {
 	struct bpf_program *prog, *second;
@@ -561,19 +590,19 @@ int probe_lost(const struct probe *p, uint64_t out[ST_LOST_COUNT])
 const char *probe_lost_name(enum st_lost reason)
 {
 	static const char *const names[ST_LOST_COUNT] = {
-		[ST_LOST_RING_ORIGIN] = "ring-origin",	 [ST_LOST_RING_LINEAGE] = "ring-lineage",
-		[ST_LOST_RING_EXEC] = "ring-exec",	 [ST_LOST_RING_QUEUE] = "ring-queue",
+		[ST_LOST_RING_ORIGIN] = "ring-origin",   [ST_LOST_RING_LINEAGE] = "ring-lineage",
+		[ST_LOST_RING_EXEC] = "ring-exec",       [ST_LOST_RING_QUEUE] = "ring-queue",
 		[ST_LOST_RING_CONNECT] = "ring-connect", [ST_LOST_RING_OPEN] = "ring-open",
-		[ST_LOST_TASK_MAP] = "task-map",	 [ST_LOST_CALL_MAP] = "call-map",
-		[ST_LOST_SOCK_MAP] = "sock-map",	 [ST_LOST_SCRIPT_MAP] = "script-map",
-		[ST_LOST_SKIPPED] = "program-skipped",	 [ST_LOST_READ] = "read",
+		[ST_LOST_TASK_MAP] = "task-map",         [ST_LOST_CALL_MAP] = "call-map",
+		[ST_LOST_SOCK_MAP] = "sock-map",         [ST_LOST_SCRIPT_MAP] = "script-map",
+		[ST_LOST_SKIPPED] = "program-skipped",   [ST_LOST_READ] = "read",
 	};
 
 	return names[reason];
 }
 
-int probe_uid_totals(const struct probe *p, void (*fn)(void *arg, uint32_t uid, const struct st_uid_total *t),
-		     void *arg)
+int probe_uid_totals(const struct probe *p,
+		     void (*fn)(void *arg, uint32_t uid, const struct st_uid_total *t), void *arg)
 {
 	int fd = bpf_map__fd(p->skel->maps.uid_totals);
 	__u32 key = 0, next;

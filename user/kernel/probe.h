@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Loads and attaches the kernel side, fills its maps, reads its ring. The only file that sees the skeleton. */
+/* Loads and attaches the kernel side, fills its maps, reads its ring. The only file that sees the
+ * skeleton. */
 #ifndef ST_PROBE_H
 #define ST_PROBE_H
 
@@ -13,14 +14,16 @@ struct probe;
 
 struct probe_options {
 	size_t ring_bytes; /* a power of two; 0: 16 MiB */
-	bool opens;	   /* attach script file opens, which costs every syscall of the machine a little */
-	bool creates;	   /* a queue's commit is a file created in place (Sendmail) */
-	bool no_queue;	   /* --mta none */
-	bool no_fexit;	   /* for tests */
-	bool no_syscalls;  /* for tests: of the queue hooks */
+	bool opens;   /* attach script file opens, which costs every syscall of the machine a little
+		       */
+	bool creates; /* a queue's commit is a file created in place (Sendmail) */
+	bool no_queue;    /* --mta none */
+	bool no_fexit;    /* for tests */
+	bool no_syscalls; /* for tests: of the queue hooks */
 	/*
-	 * A hook for the queues that is not BPF, for kernels that refuse fexit: asked before the syscall tracepoints are attached, which every
-	 * system call of the machine pays for. Its name as probe_hooks() gives it, or NULL: it does not work here. NULL: there is none.
+	 * A hook for the queues that is not BPF, for kernels that refuse fexit: asked before the
+	 * syscall tracepoints are attached, which every system call of the machine pays for. Its
+	 * name as probe_hooks() gives it, or NULL: it does not work here. NULL: there is none.
 	 */
 	const char *(*queue_hook)(void *arg);
 	void *arg;
@@ -30,18 +33,19 @@ struct probe_options {
 enum { PROBE_EXIT_KERNEL = 69, PROBE_EXIT_PRIVILEGE = 77 };
 
 /*
- * Opens and loads. On failure says in one sentence what is missing and what can be done, and returns -errno; *exit_status then is 1,
- * PROBE_EXIT_KERNEL or PROBE_EXIT_PRIVILEGE.
+ * Opens and loads. On failure says in one sentence what is missing and what can be done, and
+ * returns -errno; *exit_status then is 1, PROBE_EXIT_KERNEL or PROBE_EXIT_PRIVILEGE.
  */
 int probe_new(const struct probe_options *options, struct probe **out, int *exit_status);
 void probe_free(struct probe *p);
 
-/* Attaches. What is refused is named in probe_notes() and the rest goes on; fails only if fork, exec or exit are refused. */
+/* Attaches. What is refused is named in probe_notes() and the rest goes on; fails only if fork,
+ * exec or exit are refused. */
 int probe_attach(struct probe *p, int *exit_status);
 
 /*
- * Watches the calls of an engine whose memory is not trusted. `path`: its file, for the time of the call. 0, -ENOENT (it exports no
- * php_execute_script, or uprobes were refused) or -errno.
+ * Watches the calls of an engine whose memory is not trusted. `path`: its file, for the time of the
+ * call. 0, -ENOENT (it exports no php_execute_script, or uprobes were refused) or -errno.
  */
 int probe_attach_engine(struct probe *p, const char *path);
 
@@ -51,19 +55,22 @@ const char *const *probe_hooks(const struct probe *p, size_t *count);
 const char *const *probe_notes(const struct probe *p, size_t *count);
 
 /* 0 or -errno, for each. */
-int probe_set_program(struct probe *p, const struct st_inode *exe, const struct st_program *program);
+int probe_set_program(struct probe *p, const struct st_inode *exe,
+		      const struct st_program *program);
 /* Its next exec is told of again. */
 int probe_unset_program(struct probe *p, const struct st_inode *exe);
 int probe_set_image(struct probe *p, uint32_t index, const struct st_php_image *image);
 int probe_set_base(struct probe *p, const struct st_base_key *key, const struct st_base *base);
-int probe_set_queue(struct probe *p, const struct st_inode *root, const struct st_queue_root *value);
+int probe_set_queue(struct probe *p, const struct st_inode *root,
+		    const struct st_queue_root *value);
 int probe_unset_queue(struct probe *p, const struct st_inode *root);
 int probe_set_queue_path(struct probe *p, const char *prefix, uint32_t queue);
 
 /* Becomes readable when records are there. */
 int probe_fd(const struct probe *p);
 
-/* Calls fn with every record that is there. Bytes are mapped read-only and gone afterwards. Returns how many, or -errno. */
+/* Calls fn with every record that is there. Bytes are mapped read-only and gone afterwards. Returns
+ * how many, or -errno. */
 typedef void (*probe_fn)(void *arg, const void *bytes, size_t len);
 int probe_read(struct probe *p, probe_fn fn, void *arg);
 
@@ -72,13 +79,15 @@ int probe_lost(const struct probe *p, uint64_t out[ST_LOST_COUNT]);
 const char *probe_lost_name(enum st_lost reason);
 
 /* Per-uid totals that the kernel kept; fn per uid. */
-int probe_uid_totals(const struct probe *p, void (*fn)(void *arg, uint32_t uid, const struct st_uid_total *t), void *arg);
+int probe_uid_totals(const struct probe *p,
+		     void (*fn)(void *arg, uint32_t uid, const struct st_uid_total *t), void *arg);
 
-/* Run time of the programs, from the kernel's own statistics (kernel.bpf_stats_enabled); for the benchmark. */
+/* Run time of the programs, from the kernel's own statistics (kernel.bpf_stats_enabled); for the
+ * benchmark. */
 struct probe_cost {
 	const char *name;
 	uint64_t runs, ns;
-	uint32_t insns;	   /* as loaded, after the verifier's rewriting */
+	uint32_t insns;    /* as loaded, after the verifier's rewriting */
 	uint32_t verified; /* instructions that the verifier walked; 0 before 5.16 */
 };
 size_t probe_costs(const struct probe *p, struct probe_cost *out, size_t max);

@@ -49,8 +49,10 @@ static int read_stat(uint32_t tgid, char *state, unsigned long long *start, char
 	if (!p || !name || name > p || p[1] != ' ')
 		return -ESRCH;
 	/* proc_pid_stat(5): starttime is field 22, the 20th after the name */
-	if (sscanf(p + 2, "%c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d %*d %llu", state,
-		   start) != 2)
+	if (sscanf(p + 2,
+		   "%c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d %*d "
+		   "%llu",
+		   state, start) != 2)
 		return -ESRCH;
 	*p = '\0';
 	if (comm)
@@ -216,7 +218,8 @@ static const char *hex_run(const char *s, size_t *len)
 
 int procfs_container(uint32_t tgid, char *out, size_t size)
 {
-	static const char *const engines[] = {"docker", "containerd", "libpod", "crio", "kubepods", "lxc", "machine.slice"};
+	static const char *const engines[] = {"docker",   "containerd", "libpod",       "crio",
+					      "kubepods", "lxc",        "machine.slice"};
 	char path[64], text[4096], *line, *save = NULL;
 
 	snprintf(path, sizeof(path), "/proc/%u/cgroup", tgid);

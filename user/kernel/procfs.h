@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* What /proc and the user database say of a task that the kernel side named. Every answer is checked against the task's start time. */
+/* What /proc and the user database say of a task that the kernel side named. Every answer is
+ * checked against the task's start time. */
 #ifndef ST_PROCFS_H
 #define ST_PROCFS_H
 
@@ -9,13 +10,16 @@
 
 #include "spamtrace.h"
 
-/* Is the task still there, and is it this one (start time, to the clock tick)? A zombie counts as gone. */
+/* Is the task still there, and is it this one (start time, to the clock tick)? A zombie counts as
+ * gone. */
 bool procfs_alive(const struct st_task *task);
 
-/* A variable of the environment that the task was started with. 0, -ENOENT, -ESRCH (gone or another one) or -errno. */
+/* A variable of the environment that the task was started with. 0, -ENOENT, -ESRCH (gone or another
+ * one) or -errno. */
 int procfs_environment(const struct st_task *task, const char *name, char *out, size_t size);
 
-/* The root directory of the task as this process names it, when it is another than this one's. 0, -ENOENT (it is the same), -ESRCH or -errno. */
+/* The root directory of the task as this process names it, when it is another than this one's. 0,
+ * -ENOENT (it is the same), -ESRCH or -errno. */
 int procfs_jail(const struct st_task *task, char *out, size_t size);
 
 /* The program that the task runs, as the task itself sees it. 0, -ESRCH or -errno. */
@@ -28,10 +32,10 @@ uint32_t procfs_own_netns(void);
 
 /* What a process is now. */
 struct procfs_process {
-	uint64_t start; /* clock ticks since boot */
+	uint64_t start;            /* clock ticks since boot */
 	uint32_t uid, euid, nspid; /* nspid: in its own pid namespace */
-	uint32_t netns;		   /* 0: unknown */
-	struct st_inode exe;	   /* 0: unknown */
+	uint32_t netns;            /* 0: unknown */
+	struct st_inode exe;       /* 0: unknown */
 	char comm[16];
 };
 
@@ -40,7 +44,8 @@ uint64_t procfs_start(uint32_t tgid);
 /* 0 or -ESRCH. */
 int procfs_process(uint32_t tgid, struct procfs_process *out);
 
-/* The container id in a task's cgroup path (Docker, containerd, Podman, LXC, systemd-nspawn): 0 or -ENOENT. */
+/* The container id in a task's cgroup path (Docker, containerd, Podman, LXC, systemd-nspawn): 0 or
+ * -ENOENT. */
 int procfs_container(uint32_t tgid, char *out, size_t size);
 
 #endif

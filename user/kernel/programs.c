@@ -50,7 +50,7 @@ static const struct {
 
 #define MAX_PREFERRED 8
 #define MAX_PROGRAMS  16384 /* of map programs */
-#define MAX_WATCHED   64 /* entries of map php_images */
+#define MAX_WATCHED   64    /* entries of map php_images */
 
 struct node {
 	struct program program;
@@ -66,7 +66,11 @@ struct programs {
 	const struct mta *preferred[MAX_PREFERRED];
 	size_t preferred_count;
 	bool untrusted;
-	enum { WATCH_NOT, WATCH_CALLS, WATCH_REFUSED } watch[MAX_WATCHED]; /* by engine that cannot be read */
+	enum {
+		WATCH_NOT,
+		WATCH_CALLS,
+		WATCH_REFUSED
+	} watch[MAX_WATCHED]; /* by engine that cannot be read */
 	bool told[MAX_WATCHED];
 };
 
@@ -92,7 +96,8 @@ void programs_free(struct programs *p)
 
 	if (!p)
 		return;
-	HASH_ITER(hh, p->by_inode, n, next) {
+	HASH_ITER(hh, p->by_inode, n, next)
+	{
 		HASH_DEL(p->by_inode, n);
 		free(n->program.path);
 		free(n);
@@ -136,9 +141,10 @@ static int grow(struct programs *p)
 	return 0;
 }
 
-/* Registers a program once; a role is never taken back, a stronger claim (PHP, injector) replaces an interpreter's. Returns 1 when it was new. */
-static int add(struct programs *p, const struct st_inode *inode, const char *path, const struct mta *mta,
-	       uint32_t role, uint32_t flags, uint32_t image)
+/* Registers a program once; a role is never taken back, a stronger claim (PHP, injector) replaces
+ * an interpreter's. Returns 1 when it was new. */
+static int add(struct programs *p, const struct st_inode *inode, const char *path,
+	       const struct mta *mta, uint32_t role, uint32_t flags, uint32_t image)
 {
 	struct node *n = NULL;
 	int err;
@@ -163,11 +169,13 @@ static int add(struct programs *p, const struct st_inode *inode, const char *pat
 		p->by_id[p->count++] = n;
 	}
 	n->program.mta = mta;
-	n->program.value = (struct st_program){.role = role, .flags = flags, .id = n->program.id, .image = image};
+	n->program.value = (struct st_program){
+		.role = role, .flags = flags, .id = n->program.id, .image = image};
 	err = probe_set_program(p->probe, inode, &n->program.value);
 	if (err)
 		return log_err(err, "%s cannot be watched", path);
-	log_debug("program %u: %s%s%s", n->program.id, path, mta ? " of " : "", mta ? mta->name : "");
+	log_debug("program %u: %s%s%s", n->program.id, path, mta ? " of " : "",
+		  mta ? mta->name : "");
 	return 1;
 }
 
@@ -180,8 +188,8 @@ static bool preferred(const struct programs *p, const struct mta *mta)
 }
 
 /* Adds what is at `path` below `root`; a link is followed, and what it leads to is what counts. */
-static int add_path(struct programs *p, const char *root, pid_t pid, const char *path, const struct mta *mta,
-		    uint32_t role, uint32_t flags)
+static int add_path(struct programs *p, const char *root, pid_t pid, const char *path,
+		    const struct mta *mta, uint32_t role, uint32_t flags)
 {
 	char full[PATH_MAX], real[PATH_MAX], link[64];
 	_close_ int fd = -1;
@@ -216,7 +224,8 @@ static int scan_mtas(struct programs *p, const char *root, pid_t pid, bool only_
 
 				if ((base && !strcmp(base, "/sendmail")) != (shared == 1))
 					continue;
-				found += add_path(p, root, pid, mp->path, *m, mp->role, mp->flags) > 0;
+				found += add_path(p, root, pid, mp->path, *m, mp->role, mp->flags) >
+					 0;
 			}
 	}
 	return found;
@@ -230,7 +239,8 @@ static int scan_others(struct programs *p, const char *root, pid_t pid)
 		char pattern[PATH_MAX];
 		glob_t g;
 
-		if (snprintf(pattern, sizeof(pattern), "%s%s", root, others[i].path) >= (int)sizeof(pattern))
+		if (snprintf(pattern, sizeof(pattern), "%s%s", root, others[i].path) >=
+		    (int)sizeof(pattern))
 			continue;
 		if (glob(pattern, GLOB_NOSORT, NULL, &g) == 0)
 			for (size_t j = 0; j < g.gl_pathc; j++)
@@ -250,15 +260,16 @@ static void set_image(struct programs *p, const struct php_engine *e)
 }
 
 /*
- * An engine that cannot be read is at least heard: from `file`, which leads to it now. Only what is there when tracing starts: the
- * privilege that it takes is given up then.
+ * An engine that cannot be read is at least heard: from `file`, which leads to it now. Only what is
+ * there when tracing starts: the privilege that it takes is given up then.
  */
-static void watch_engine(struct programs *p, const struct php_engine *e, const char *file, pid_t pid)
+static void watch_engine(struct programs *p, const struct php_engine *e, const char *file,
+			 pid_t pid)
 {
 	struct st_inode inode;
 
-	if (e->image.st.usable || e->index >= MAX_WATCHED || p->watch[e->index] || inode_of_path(file, pid, &inode) ||
-	    !inode_equal(&inode, &e->inode))
+	if (e->image.st.usable || e->index >= MAX_WATCHED || p->watch[e->index] ||
+	    inode_of_path(file, pid, &inode) || !inode_equal(&inode, &e->inode))
 		return;
 	p->watch[e->index] = probe_attach_engine(p->probe, file) ? WATCH_REFUSED : WATCH_CALLS;
 	if (p->watch[e->index] == WATCH_CALLS)
@@ -279,7 +290,8 @@ static int add_engines(struct programs *p)
 		set_image(p, e);
 		if (!e->image.st.usable && e->index < MAX_WATCHED && !p->told[e->index]) {
 			p->told[e->index] = true;
-			log_info("%s: its memory cannot be read (%s); its messages are attributed by other evidence",
+			log_info("%s: its memory cannot be read (%s); its messages are attributed "
+				 "by other evidence",
 				 e->path, e->image.reason);
 		}
 		watch_engine(p, e, e->path, 0);
@@ -299,10 +311,12 @@ static int on_process(const struct php_process *proc, void *arg)
 	if (!proc->engine->image.st.usable) {
 		char file[PATH_MAX];
 
-		snprintf(file, sizeof(file), proc->engine->image.module ? "/proc/%d/root%s" : "/proc/%d/exe",
+		snprintf(file, sizeof(file),
+			 proc->engine->image.module ? "/proc/%d/root%s" : "/proc/%d/exe",
 			 (int)proc->pid, proc->engine->path);
 		watch_engine(p, proc->engine, file, proc->pid);
-		p->untrusted |= proc->engine->index >= MAX_WATCHED || p->watch[proc->engine->index] != WATCH_CALLS;
+		p->untrusted |= proc->engine->index >= MAX_WATCHED ||
+				p->watch[proc->engine->index] != WATCH_CALLS;
 	}
 	if (!proc->engine->image.module)
 		return 0;
@@ -314,7 +328,8 @@ static int on_process(const struct php_process *proc, void *arg)
 
 static int scan_root(struct programs *p, const char *root, pid_t pid)
 {
-	return scan_mtas(p, root, pid, true) + scan_mtas(p, root, pid, false) + scan_others(p, root, pid);
+	return scan_mtas(p, root, pid, true) + scan_mtas(p, root, pid, false) +
+	       scan_others(p, root, pid);
 }
 
 int programs_rescan(struct programs *p)
@@ -341,7 +356,9 @@ int programs_scan(struct programs *p)
 		return err;
 	add_engines(p);
 	if (denied)
-		log_warn("%u processes could not be looked at: without CAP_SYS_PTRACE their PHP is not recognised", denied);
+		log_warn("%u processes could not be looked at: without CAP_SYS_PTRACE their PHP is "
+			 "not recognised",
+			 denied);
 	return 0;
 }
 
@@ -366,7 +383,8 @@ static void add_by_name(struct programs *p, pid_t pid, const struct st_inode *ex
 			if (preferred(p, *m) != (want == 1))
 				continue;
 			for (const struct mta_program *mp = (*m)->programs; mp->path; mp++) {
-				const char *b = strrchr(mp->path, '/') ? strrchr(mp->path, '/') + 1 : mp->path;
+				const char *b = strrchr(mp->path, '/') ? strrchr(mp->path, '/') + 1
+								       : mp->path;
 
 				if (!strcmp(b, base)) {
 					add(p, exe, path, *m, mp->role, mp->flags, 0);
@@ -377,7 +395,8 @@ static void add_by_name(struct programs *p, pid_t pid, const struct st_inode *ex
 	if (!strcmp(base, "apache2") || !strcmp(base, "httpd"))
 		add(p, exe, path, NULL, ST_ROLE_HTTPD, 0, 0);
 	else if (p->count < MAX_PROGRAMS)
-		add(p, exe, path, NULL, ST_ROLE_NONE, 0, 0); /* its name, for messages of its children */
+		add(p, exe, path, NULL, ST_ROLE_NONE, 0,
+		    0); /* its name, for messages of its children */
 }
 
 void programs_seen(struct programs *p, pid_t pid, const struct st_inode *exe, uint64_t start_code)
@@ -387,7 +406,8 @@ void programs_seen(struct programs *p, pid_t pid, const struct st_inode *exe, ui
 	int err;
 
 	if (known && known->value.role != ST_ROLE_HTTPD) {
-		probe_set_program(p->probe, exe, &known->value); /* the kernel side had forgotten it */
+		probe_set_program(p->probe, exe,
+				  &known->value); /* the kernel side had forgotten it */
 		return;
 	}
 	err = php_finder_process(p->finder, pid, true, &proc);

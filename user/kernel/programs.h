@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The programs that have a role: injectors and other parts of MTAs, PHP engines, web servers, interpreters. Found on the paths where they are
- * known to live, in the host's root and in those of containers, by inode; again and again, because they appear and are replaced while tracing.
+ * The programs that have a role: injectors and other parts of MTAs, PHP engines, web servers,
+ * interpreters. Found on the paths where they are known to live, in the host's root and in those of
+ * containers, by inode; again and again, because they appear and are replaced while tracing.
  */
 #ifndef ST_PROGRAMS_H
 #define ST_PROGRAMS_H
@@ -34,7 +35,8 @@ int programs_scan(struct programs *p);
 /* Looks again at the paths only: cheap, for every other second. Returns how many were new. */
 int programs_rescan(struct programs *p);
 
-/* A process whose program the kernel side saw for the first time, or whose PHP module's address it does not know. */
+/* A process whose program the kernel side saw for the first time, or whose PHP module's address it
+ * does not know. */
 void programs_seen(struct programs *p, pid_t pid, const struct st_inode *exe, uint64_t start_code);
 
 const struct program *programs_by_id(const struct programs *p, uint32_t id);
@@ -47,7 +49,8 @@ size_t programs_engine_count(const struct programs *p);
 /* The PHP engine that a process runs, and where it is loaded. 0 or -errno. */
 int programs_process(struct programs *p, pid_t pid, struct php_process *out);
 
-/* Is there an engine that runs, whose memory cannot be trusted and whose calls cannot be watched? Then file opens are worth their cost. */
+/* Is there an engine that runs, whose memory cannot be trusted and whose calls cannot be watched?
+ * Then file opens are worth their cost. */
 bool programs_untrusted_engine(const struct programs *p);
 
 #endif

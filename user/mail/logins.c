@@ -16,7 +16,7 @@
 #include "mail/logfiles.h"
 
 /* A session logs in shortly before its mail comes; older ones are forgotten. */
-#define LOGINS_MAX 1024
+#define LOGINS_MAX 4096
 /* How much of a log is read at once; of a burst that is longer the older part is skipped. */
 #define READ_MAX (1 << 20)
 /* How often the log is looked for again. */
@@ -25,6 +25,8 @@
 struct login {
 	uint32_t pid;
 	char id[32], user[256];
+	const char *daemon; /* Postfix: that made the message `id`; a line of its own */
+	char parent[32];
 	uint64_t seen; /* boot ns */
 };
 
@@ -86,17 +88,103 @@ static void look(struct logins *l)
 	l->off = l->begun ? 0 : st.st_size;
 }
 
+static struct login *add(struct logins *l)
+{
+	struct login *to = &l->login[l->next++ % LOGINS_MAX];
+
+	memset(to, 0, sizeof(*to));
+	to->seen = clock_boot_ns();
+	return to;
+}
+
+/* The queue id at p, which `end` is to follow; its length, or 0. */
+static size_t id_at(const char *p, size_t len, const char *end)
+{
+	size_t n = 0;
+
+	while (n < len && n < 31 &&
+	       ((p[n] >= '0' && p[n] <= '9') || ((p[n] | 32) >= 'a' && (p[n] | 32) <= 'z')))
+		n++;
+	return n >= 6 && len - n >= strlen(end) && !memcmp(p + n, end, strlen(end)) ? n : 0;
+}
+
+static bool starts(const char *p, size_t len, const char *text)
+{
+	return len >= strlen(text) && !memcmp(p, text, strlen(text));
+}
+
+/*
+ * "... postfix/pickup[1]: ID: uid=33 from=<..>", "smtpd: ID: client=..", "bounce: PARENT: sender
+ * non-delivery notification: ID", "local: PARENT: .. (forwarded as ID)": pickup.c, smtpd.c,
+ * bounce_notify_service.c, forward.c. Only what Postfix itself puts first or last is believed.
+ */
+static void take_postfix(struct logins *l, const char *line, size_t len)
+{
+	static const char notification[] = " notification: ",
+			  forwarded[] = "status=sent (forwarded as ";
+	const char *tag = memmem(line, len, "]: ", 3), *name = tag, *rest, *made;
+	struct login *to;
+	size_t left, n, m;
+
+	if (!tag)
+		return;
+	while (name > line && name[-1] != ' ')
+		name--;
+	if (!starts(name, (size_t)(tag - name), "postfix"))
+		return;
+	rest = tag + 3;
+	left = (size_t)(line + len - rest);
+	n = id_at(rest, left, ": ");
+	if (!n)
+		return;
+	name = memrchr(name, '/', (size_t)(tag - name));
+	if (!name)
+		return;
+	name++;
+	rest += n + 2;
+	left -= n + 2;
+	if (starts(name, 7, "pickup[") && starts(rest, left, "uid=")) {
+		to = add(l);
+		to->daemon = "pickup";
+		memcpy(to->id, rest - n - 2, n);
+	} else if (starts(name, 6, "smtpd[") && starts(rest, left, "client=")) {
+		to = add(l);
+		to->daemon = "smtpd";
+		memcpy(to->id, rest - n - 2, n);
+	} else if (starts(name, 7, "bounce[") && starts(rest, left, "sender ") &&
+		   (made = memmem(rest, left, notification, sizeof(notification) - 1))) {
+		made += sizeof(notification) - 1;
+		m = id_at(made, (size_t)(line + len - made), "");
+		if (!m)
+			return;
+		to = add(l);
+		to->daemon = "bounce";
+		memcpy(to->id, made, m);
+		memcpy(to->parent, rest - n - 2, n);
+	} else if (starts(name, 6, "local[") && left && rest[left - 1] == ')' &&
+		   (made = memrchr(rest, ' ', left))) {
+		made++;
+		m = id_at(made, (size_t)(line + len - made), ")");
+		if (!m || (size_t)(made - rest) < sizeof(forwarded) - 1 ||
+		    memcmp(made - (sizeof(forwarded) - 1), forwarded, sizeof(forwarded) - 1))
+			return;
+		to = add(l);
+		to->daemon = "local";
+		memcpy(to->id, made, m);
+	}
+}
+
 static void take(struct logins *l, const char *line, size_t len)
 {
 	struct auth_event e;
 	struct login *to;
 
+	take_postfix(l, line, len);
 	authlog_parse(line, len, &l->clock, &e);
 	if (!e.user[0] || (e.kind != AUTH_LOGIN && e.kind != AUTH_MESSAGE) || (!e.pid && !e.id[0]))
 		return;
-	to = &l->login[l->next++ % LOGINS_MAX];
+	to = add(l);
 	to->pid = e.kind == AUTH_LOGIN ? e.pid : 0;
-	to->seen = clock_boot_ns();
 	text_copy(to->id, sizeof(to->id), e.id);
 	text_copy(to->user, sizeof(to->user), e.user);
 }
@@ -166,8 +254,27 @@ static const char *find(struct logins *l, uint32_t pid, const char *id, uint64_t
 	for (size_t i = 1; i <= have; i++) {
 		const struct login *at = &l->login[(l->next - i) % LOGINS_MAX];
 
-		if (at->seen >= since && (pid ? at->pid == pid : id[0] && !strcmp(at->id, id)))
+		if (at->seen >= since && !at->daemon &&
+		    (pid ? at->pid == pid : id[0] && !strcmp(at->id, id)))
 			return at->user;
+	}
+	return NULL;
+}
+
+const char *logins_postfix_daemon(struct logins *l, const char *id, uint64_t since,
+				  const char **parent)
+{
+	size_t have;
+
+	logins_read(l);
+	have = l->next < LOGINS_MAX ? l->next : LOGINS_MAX;
+	for (size_t i = 1; i <= have; i++) {
+		const struct login *at = &l->login[(l->next - i) % LOGINS_MAX];
+
+		if (at->seen >= since && at->daemon && !strcmp(at->id, id)) {
+			*parent = at->parent[0] ? at->parent : NULL;
+			return at->daemon;
+		}
 	}
 	return NULL;
 }

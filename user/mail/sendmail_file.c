@@ -217,7 +217,8 @@ static int read_qf(int fd, struct qf *qf)
 		return r;
 	if (!w.reads_left)
 		return -EFBIG;
-	/* without its "." it is not written to its end yet; a commit is the creation of the empty file */
+	/* without its "." it is not written to its end yet; a commit is the creation of the empty
+	 * file */
 	if (r == 0)
 		return -EAGAIN;
 	return 0;

@@ -464,14 +464,17 @@ static void put_kernel_totals(const struct summary *s)
 		return;
 	words_count(n[0], (int64_t)e->kernel_injections, false);
 	words_count(n[1], (int64_t)e->kernel_commits, false);
-	used = (size_t)snprintf(text, sizeof(text), "by the kernel all the same: %s injections", n[0]);
+	used = (size_t)snprintf(text, sizeof(text), "by the kernel all the same: %s injections",
+				n[0]);
 	if (!e->kernel_no_commits)
-		used += (size_t)snprintf(text + used, sizeof(text) - used, ", %s messages of them", n[1]);
+		used += (size_t)snprintf(text + used, sizeof(text) - used, ", %s messages of them",
+					 n[1]);
 	for (size_t i = 0; i < e->kernel_uid_count && i < 5; i++) {
 		words_count(n[0], (int64_t)e->kernel_uids[i].injections, false);
 		words_count(n[1], (int64_t)e->kernel_uids[i].commits, false);
 		used += (size_t)snprintf(text + used, sizeof(text) - used, "; uid %u: %s%s%s",
-					 e->kernel_uids[i].uid, n[0], e->kernel_no_commits ? "" : ", ",
+					 e->kernel_uids[i].uid, n[0],
+					 e->kernel_no_commits ? "" : ", ",
 					 e->kernel_no_commits ? "" : n[1]);
 	}
 	if (e->kernel_uid_count > 5 || e->kernel_uids_more)

@@ -164,8 +164,10 @@ static const struct {
 	 "see UNEXPLAINED in the queue's books for how many messages that hides"},
 	{"sock-map", "more mail connections were open at once than the table holds",
 	 "messages sent over them may be marked ?"},
-	{"program-skipped", "the kernel skipped hooks while others ran: at most so many events were missed",
-	 "the server is overloaded; what was missed has no origin or is unexplained in the balance"},
+	{"program-skipped",
+	 "the kernel skipped hooks while others ran: at most so many events were missed",
+	 "the server is overloaded; what was missed has no origin or is unexplained in the "
+	 "balance"},
 	{"script-map", "more script files were opened than the table holds",
 	 "messages marked = are not touched"},
 	{"recording-unwritten", "events could not be written to the recording (disk full?)",

@@ -90,7 +90,8 @@ static void set_vhost(const struct attribute_ops *ops, const struct origin *o, c
 		weaken(e, ATTRIBUTION_INFERRED, room->vhost.reason);
 }
 
-/* The start of the CGI program that a plain CGI's engine is, or was forked from; NULL: it was not seen. */
+/* The start of the CGI program that a plain CGI's engine is, or was forked from; NULL: it was not
+ * seen. */
 static const struct origin *cgi_start(const struct attribute_ops *ops, const struct origin *o)
 {
 	for (int depth = 0; o && !origin_is_cgi(o) && depth < 8; depth++) {
@@ -139,23 +140,27 @@ static const struct origin *web_parent(const struct attribute_ops *ops, const st
 }
 
 /* Paths of a worker in another root are said as the host sees them, as far as that is proved. */
-static void set_host_paths(const struct attribute_ops *ops, const struct origin *o, struct attribution_room *room,
-			   struct mail_event *e)
+static void set_host_paths(const struct attribute_ops *ops, const struct origin *o,
+			   struct attribution_room *room, struct mail_event *e)
 {
-	static const char inside[] = "the path is as its worker saw it, in a root directory of its own";
+	static const char inside[] =
+		"the path is as its worker saw it, in a root directory of its own";
 	bool away = ops->own_mntns && o->mntns && o->mntns != ops->own_mntns;
 	char path[1024];
 
-	if (!away && !(ops->jail && ops->jail(ops->arg, &o->worker, room->jail, sizeof(room->jail))))
+	if (!away &&
+	    !(ops->jail && ops->jail(ops->arg, &o->worker, room->jail, sizeof(room->jail))))
 		return;
 	if (e->script && e->script[0] == '/') {
-		if (ops->host_path && !ops->host_path(ops->arg, &o->worker, e->script, path, sizeof(path)))
+		if (ops->host_path &&
+		    !ops->host_path(ops->arg, &o->worker, e->script, path, sizeof(path)))
 			e->script = copy(room->script, sizeof(room->script), path);
 		else
 			weaken(e, ATTRIBUTION_INFERRED, inside);
 	}
 	if (e->culprit_file && e->culprit_file[0] == '/') {
-		if (ops->host_path && !ops->host_path(ops->arg, &o->worker, e->culprit_file, path, sizeof(path)))
+		if (ops->host_path &&
+		    !ops->host_path(ops->arg, &o->worker, e->culprit_file, path, sizeof(path)))
 			e->culprit_file = copy(room->culprit, sizeof(room->culprit), path);
 		else
 			weaken(e, ATTRIBUTION_INFERRED, inside);
@@ -163,21 +168,22 @@ static void set_host_paths(const struct attribute_ops *ops, const struct origin 
 }
 
 /* A program of any language that a web server started for a request. */
-static void set_cgi(const struct attribute_ops *ops, const struct origin *o, struct attribution_room *room,
-		    struct mail_event *e)
+static void set_cgi(const struct attribute_ops *ops, const struct origin *o,
+		    struct attribution_room *room, struct mail_event *e)
 {
 	e->source = SOURCE_SCRIPT;
 	e->script = e->culprit_file = o->request->script;
 	if (!e->script)
-		weaken(e, ATTRIBUTION_INFERRED, o->request->cut ? "the CGI environment was not seen to its end"
-								: "the CGI environment names no script");
+		weaken(e, ATTRIBUTION_INFERRED,
+		       o->request->cut ? "the CGI environment was not seen to its end"
+				       : "the CGI environment names no script");
 	set_request(ops, o, room, e);
 	set_host_paths(ops, o, room, e);
 }
 
 /* An engine that cannot be read: what it was called to run, else what the server named. */
-static void set_unreadable(const struct attribute_ops *ops, const struct origin *o, struct attribution_room *room,
-			   struct mail_event *e)
+static void set_unreadable(const struct attribute_ops *ops, const struct origin *o,
+			   struct attribution_room *room, struct mail_event *e)
 {
 	const struct origin *start = o->parent ? ops->origin(ops->arg, o->parent) : NULL;
 	const char *why = ops->php_reason ? ops->php_reason(ops->arg, o->image) : NULL;
@@ -186,11 +192,15 @@ static void set_unreadable(const struct attribute_ops *ops, const struct origin 
 	e->evidence |= HAS(EVIDENCE_CWD);
 	if (origin_primary(o, &room->primary) == 0) {
 		e->script = room->primary.path;
-		e->evidence |= HAS(o->flags & ST_O_SCRIPT_OPEN ? EVIDENCE_FILE_OPENS : EVIDENCE_PHP_CALL);
-		what = o->flags & ST_O_SCRIPT_OPEN ? "the script is the last one that its worker opened"
-						   : "the script is the one it was called to execute";
-	} else if (start && origin_is_cgi(start) && (start->request->translated || start->request->script)) {
-		e->script = start->request->translated ? start->request->translated : start->request->script;
+		e->evidence |=
+			HAS(o->flags & ST_O_SCRIPT_OPEN ? EVIDENCE_FILE_OPENS : EVIDENCE_PHP_CALL);
+		what = o->flags & ST_O_SCRIPT_OPEN
+			       ? "the script is the last one that its worker opened"
+			       : "the script is the one it was called to execute";
+	} else if (start && origin_is_cgi(start) &&
+		   (start->request->translated || start->request->script)) {
+		e->script = start->request->translated ? start->request->translated
+						       : start->request->script;
 		e->evidence |= HAS(EVIDENCE_ENVIRONMENT);
 		what = "the script is the one that the server named";
 	}
@@ -200,9 +210,10 @@ static void set_unreadable(const struct attribute_ops *ops, const struct origin 
 	e->culprit_file = e->script;
 }
 
-/* The primary script by the engine's memory. At the end of a plain CGI's request that is gone, but its server has named it. */
-static void set_primary(const struct attribute_ops *ops, const struct origin *o, struct attribution_room *room,
-			struct mail_event *e)
+/* The primary script by the engine's memory. At the end of a plain CGI's request that is gone, but
+ * its server has named it. */
+static void set_primary(const struct attribute_ops *ops, const struct origin *o,
+			struct attribution_room *room, struct mail_event *e)
 {
 	const struct origin *start = cgi_start(ops, o);
 	int err = origin_primary(o, &room->primary);
@@ -213,7 +224,8 @@ static void set_primary(const struct attribute_ops *ops, const struct origin *o,
 		e->script = start->request->translated;
 		e->evidence |= HAS(EVIDENCE_ENVIRONMENT);
 	} else if (err) {
-		weaken(e, ATTRIBUTION_INFERRED, "the engine's memory did not name the primary script");
+		weaken(e, ATTRIBUTION_INFERRED,
+		       "the engine's memory did not name the primary script");
 	} else if (!room->primary.exact) {
 		weaken(e, ATTRIBUTION_INFERRED, room->primary.reason);
 	}
@@ -245,7 +257,8 @@ static void set_origin(const struct attribute_ops *ops, const struct origin *o,
 		if (!o->frame_count)
 			weaken(e, ATTRIBUTION_INFERRED, "the engine's stack could not be read");
 		if (culprit >= 0 && o->guessed_lines >> culprit & 1)
-			weaken(e, ATTRIBUTION_INFERRED, "the line is the one where its process was forked");
+			weaken(e, ATTRIBUTION_INFERRED,
+			       "the line is the one where its process was forked");
 	}
 	if (web)
 		set_request(ops, web, room, e);
@@ -264,10 +277,12 @@ static const char *unless_wrapper(const char *script)
 	return script;
 }
 
-/* The script that a Perl, Python or shell process runs. *cut: its name was longer than what is kept. */
+/* The script that a Perl, Python or shell process runs. *cut: its name was longer than what is
+ * kept. */
 static const char *interpreted_script(const struct injection *i, bool *cut)
 {
-	const char *script = unless_wrapper(attribute_script_of(i->script_inner, i->script_inner_len));
+	const char *script =
+		unless_wrapper(attribute_script_of(i->script_inner, i->script_inner_len));
 
 	*cut = script && script + strlen(script) == i->script_inner + i->script_inner_len;
 	if (script)
@@ -277,18 +292,20 @@ static const char *interpreted_script(const struct injection *i, bool *cut)
 	return script;
 }
 
-static void set_script_file(const struct injection *i, struct attribution_room *room, struct mail_event *e,
-			    const char *script)
+static void set_script_file(const struct injection *i, struct attribution_room *room,
+			    struct mail_event *e, const char *script)
 {
 	if (script[0] == '/') {
 		copy(room->script, sizeof(room->script), script);
 	} else if (i->cwd) {
-		snprintf(room->script, sizeof(room->script), "%s/%s", i->cwd[1] ? i->cwd : "", script);
+		snprintf(room->script, sizeof(room->script), "%s/%s", i->cwd[1] ? i->cwd : "",
+			 script);
 		weaken(e, ATTRIBUTION_INFERRED,
 		       "the script was named relative to a directory that it may have left");
 	} else {
 		copy(room->script, sizeof(room->script), script);
-		weaken(e, ATTRIBUTION_INFERRED, "the script was named relative to a directory that is not known");
+		weaken(e, ATTRIBUTION_INFERRED,
+		       "the script was named relative to a directory that is not known");
 	}
 	e->script = e->culprit_file = room->script;
 	e->evidence |= HAS(EVIDENCE_ARGV);
@@ -306,19 +323,23 @@ static bool engine_ancestor(const struct attribute_ops *ops, const struct inject
 
 		any |= role == ST_ROLE_HTTPD || role == ST_ROLE_PHP;
 		*web |= role == ST_ROLE_HTTPD ||
-			(role == ST_ROLE_PHP && path && (strstr(path, "fpm") || strstr(path, "cgi") || strstr(path, "lsphp")));
+			(role == ST_ROLE_PHP && path &&
+			 (strstr(path, "fpm") || strstr(path, "cgi") || strstr(path, "lsphp")));
 	}
 	return any;
 }
 
-static void set_terminal(const struct injection *i, struct attribution_room *room, struct mail_event *e)
+static void set_terminal(const struct injection *i, struct attribution_room *room,
+			 struct mail_event *e)
 {
 	uint32_t major = i->tty >> 20, minor = i->tty & 0xfffff;
 
 	if (!i->tty)
 		return;
-	if (major >= 136 && major <= 143) /* Unix98 pty slaves, Documentation/admin-guide/devices.txt */
-		snprintf(room->terminal, sizeof(room->terminal), "pts/%u", (major - 136) * 256 + minor);
+	if (major >= 136 &&
+	    major <= 143) /* Unix98 pty slaves, Documentation/admin-guide/devices.txt */
+		snprintf(room->terminal, sizeof(room->terminal), "pts/%u",
+			 (major - 136) * 256 + minor);
 	else if (major == 4)
 		snprintf(room->terminal, sizeof(room->terminal), minor < 64 ? "tty%u" : "ttyS%u",
 			 minor < 64 ? minor : minor - 64);
@@ -338,11 +359,14 @@ static void set_other(const struct attribute_ops *ops, const struct injection *i
 		e->source = web ? SOURCE_SCRIPT : SOURCE_CLI;
 		set_script_file(i, room, e, script);
 		if (cut)
-			weaken(e, ATTRIBUTION_INFERRED, "the script's path is longer than what is kept of it");
+			weaken(e, ATTRIBUTION_INFERRED,
+			       "the script's path is longer than what is kept of it");
 	} else if (engine) {
 		/* its memory is not trusted, or it served no request */
 		e->source = web ? SOURCE_SCRIPT : SOURCE_CLI;
-		weaken(e, ATTRIBUTION_NONE, "a web server or PHP started it, but what that was running could not be read");
+		weaken(e, ATTRIBUTION_NONE,
+		       "a web server or PHP started it, but what that was running could not be "
+		       "read");
 	} else {
 		e->source = SOURCE_USER;
 	}
@@ -370,14 +394,16 @@ static void set_process(const struct attribute_ops *ops, const struct injection 
 		e->parent_pid = i->ancestor[0].task.tgid;
 		path = ops->program_at(ops->arg, &i->ancestor[0].exe, &role);
 		if (!path && ops->executable &&
-		    ops->executable(ops->arg, &i->ancestor[0].task, room->parent, sizeof(room->parent)))
+		    ops->executable(ops->arg, &i->ancestor[0].task, room->parent,
+				    sizeof(room->parent)))
 			path = room->parent;
 		else if (!path && i->ancestor[0].comm[0])
 			path = i->ancestor[0].comm;
 	} else {
 		path = NULL;
 	}
-	e->parent_executable = path == room->parent ? path : copy(room->parent, sizeof(room->parent), path);
+	e->parent_executable =
+		path == room->parent ? path : copy(room->parent, sizeof(room->parent), path);
 	e->container = ops->container(ops->arg, i);
 	set_terminal(i, room, e);
 }
@@ -447,8 +473,8 @@ static bool env_value(const struct injection *i, const char *name, char *out, si
 }
 
 /* Mail that a script sent over a connection of its own. */
-static void set_session(const struct attribute_ops *ops, const struct queued *q, struct attribution_room *room,
-			struct mail_event *e)
+static void set_session(const struct attribute_ops *ops, const struct queued *q,
+			struct attribution_room *room, struct mail_event *e)
 {
 	const struct origin *o = q->session;
 	uint32_t role;
@@ -459,20 +485,24 @@ static void set_session(const struct attribute_ops *ops, const struct queued *q,
 	e->euid = o->euid;
 	e->user_name = copy(room->user, sizeof(room->user), ops->user(ops->arg, o->uid));
 	e->pid = o->worker.tgid;
-	e->executable = copy(room->executable, sizeof(room->executable), ops->program_at(ops->arg, &o->exe, &role));
+	e->executable = copy(room->executable, sizeof(room->executable),
+			     ops->program_at(ops->arg, &o->exe, &role));
 	e->working_directory = o->cwd;
 	set_origin(ops, o, room, e);
 }
 
 /*
- * The queue file names the mailbox, but not qmail's; there the log does, and RELAYCLIENT in what qmail-smtpd passes on, where its own
- * environment had none, says at least that there was a login (a listed address has it from the start).
+ * The queue file names the mailbox, but not qmail's; there the log does, and RELAYCLIENT in what
+ * qmail-smtpd passes on, where its own environment had none, says at least that there was a login
+ * (a listed address has it from the start).
  */
-static void set_login(const struct attribute_ops *ops, const struct queued *q, struct attribution_room *room, struct mail_event *e)
+static void set_login(const struct attribute_ops *ops, const struct queued *q,
+		      struct attribution_room *room, struct mail_event *e)
 {
 	char value[256];
 
-	if (!e->auth_user && q->injection && env_value(q->injection, "SMTPAUTHUSER", value, sizeof(value)))
+	if (!e->auth_user && q->injection &&
+	    env_value(q->injection, "SMTPAUTHUSER", value, sizeof(value)))
 		e->auth_user = copy(room->host, sizeof(room->host), value);
 	if (!e->auth_user && ops->login) {
 		e->auth_user = copy(room->host, sizeof(room->host), ops->login(ops->arg, q));
@@ -484,17 +514,20 @@ static void set_login(const struct attribute_ops *ops, const struct queued *q, s
 }
 
 /* Mail that came in over SMTP. */
-static void set_smtp(const struct attribute_ops *ops, const struct queued *q, struct attribution_room *room, struct mail_event *e)
+static void set_smtp(const struct attribute_ops *ops, const struct queued *q,
+		     struct attribution_room *room, struct mail_event *e)
 {
 	e->source = SOURCE_SMTP;
 	e->attribution = ATTRIBUTION_EXACT;
 	if (q->origin_lost)
-		weaken(e, ATTRIBUTION_INFERRED, "a script opened the session, but the record that names it was lost");
+		weaken(e, ATTRIBUTION_INFERRED,
+		       "a script opened the session, but the record that names it was lost");
 	if (q->has_facts && q->facts.client_ip[0]) {
 		e->client_ip = q->facts.client_ip;
 		e->evidence |= HAS(EVIDENCE_QUEUE_FILE);
 	}
-	if (q->injection && env_value(q->injection, "TCPREMOTEIP", room->client, sizeof(room->client))) {
+	if (q->injection &&
+	    env_value(q->injection, "TCPREMOTEIP", room->client, sizeof(room->client))) {
 		e->client_ip = room->client;
 		e->evidence |= HAS(EVIDENCE_ENVIRONMENT);
 	}
@@ -510,15 +543,17 @@ static bool is_smtp(const struct queued *q)
 	return q->has_facts && q->facts.from_network;
 }
 
-void attribute_queued(const struct attribute_ops *ops, const struct queued *q, struct attribution_room *room,
-		      struct mail_event *out)
+void attribute_queued(const struct attribute_ops *ops, const struct queued *q,
+		      struct attribution_room *room, struct mail_event *out)
 {
 	blank(out, ACTION_MAIL_QUEUED);
 	out->mta = q->queue->mta->name;
 	out->queue_id = q->id;
 	if (q->has_facts)
 		set_facts(&q->facts, out);
-	out->evidence = HAS(EVIDENCE_QUEUE_COMMIT);
+	else if (q->facts.parent_id[0])
+		out->parent_queue_id = q->facts.parent_id;
+	out->evidence = HAS(EVIDENCE_QUEUE_COMMIT) | (q->logged ? HAS(EVIDENCE_MAIL_LOG) : 0);
 	if (q->actor.run == RUN_BOUNCE || (q->has_facts && q->facts.bounce)) {
 		out->source = SOURCE_BOUNCE;
 		out->attribution = ATTRIBUTION_EXACT;
@@ -537,7 +572,7 @@ void attribute_queued(const struct attribute_ops *ops, const struct queued *q, s
 		out->attribution = ATTRIBUTION_NONE;
 		out->reason = q->origin_lost ? "the record of its injection was lost"
 			      : q->doubt     ? q->doubt
-					     : "its injection began before tracing, or was not seen";
+					 : "its injection began before tracing, or was not seen";
 		if (q->has_facts && q->facts.uid != COUNT_UNKNOWN) {
 			out->uid = q->facts.uid;
 			out->user_name = copy(room->user, sizeof(room->user),
@@ -571,14 +606,15 @@ void attribute_removed(const struct removed *r, bool by_mta, struct mail_event *
 	out->source = SOURCE_UNKNOWN;
 	out->pid = r->actor.task.tgid;
 	out->uid = r->actor.uid == UID_UNKNOWN ? COUNT_UNKNOWN : (int64_t)r->actor.uid;
-	out->remover = r->aborted		? "aborted"
-		       : r->by_tool || !by_mta	? "administrator"
-		       : r->bounced		? "bounced"
-						: "delivered";
+	out->remover = r->aborted              ? "aborted"
+		       : r->by_tool || !by_mta ? "administrator"
+		       : r->bounced            ? "bounced"
+					       : "delivered";
 }
 
-void attribute_connect(const struct attribute_ops *ops, const struct st_connect *k, const struct origin *o,
-		       struct attribution_room *room, struct mail_event *out)
+void attribute_connect(const struct attribute_ops *ops, const struct st_connect *k,
+		       const struct origin *o, struct attribution_room *room,
+		       struct mail_event *out)
 {
 	blank(out, ACTION_SMTP_CONNECTED);
 	out->attribution = ATTRIBUTION_EXACT;
@@ -594,8 +630,8 @@ void attribute_connect(const struct attribute_ops *ops, const struct st_connect 
 	} else {
 		weaken(out, ATTRIBUTION_NONE, "the record of its PHP worker was lost");
 	}
-	out->destination_ip = inet_ntop(k->family == 4 ? AF_INET : AF_INET6, k->daddr, room->destination,
-					sizeof(room->destination));
+	out->destination_ip = inet_ntop(k->family == 4 ? AF_INET : AF_INET6, k->daddr,
+					room->destination, sizeof(room->destination));
 	out->destination_port = k->dport;
 	out->client_port = k->sport;
 	if (out->attribution == ATTRIBUTION_EXACT)

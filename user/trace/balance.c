@@ -66,26 +66,34 @@ static void describe(struct balance *b, int64_t partial)
 
 	b->note[0] = '\0';
 	if (!b->unexplained && (t->in_flight > 0 || t->orphans > 0)) {
-		int n = t->in_flight <= 0 ? 0
-					  : snprintf(b->note, sizeof(b->note),
-						     "%" PRId64 " file%s being written and no message yet",
-						     t->in_flight, t->in_flight == 1 ? " is" : "s are");
+		int n = t->in_flight <= 0
+				? 0
+				: snprintf(b->note, sizeof(b->note),
+					   "%" PRId64 " file%s being written and no message yet",
+					   t->in_flight, t->in_flight == 1 ? " is" : "s are");
 
 		if (t->orphans > 0)
 			snprintf(b->note + n, sizeof(b->note) - (size_t)n,
-				 "%s%" PRId64 " file%s left by a killed process and will be no message", n ? "; " : "",
-				 t->orphans, t->orphans == 1 ? " is" : "s are");
+				 "%s%" PRId64
+				 " file%s left by a killed process and will be no message",
+				 n ? "; " : "", t->orphans, t->orphans == 1 ? " is" : "s are");
 	}
 	if (!b->unexplained)
 		return;
 	if (b->unexplained > 0 && partial >= b->unexplained)
-		snprintf(b->note, sizeof(b->note), "%" PRId64 " more than the hooks saw come in: files in flight or left by a killed process",
+		snprintf(b->note, sizeof(b->note),
+			 "%" PRId64 " more than the hooks saw come in: files in flight or left by "
+				    "a killed process",
 			 b->unexplained);
 	else if (b->unexplained > 0)
-		snprintf(b->note, sizeof(b->note), "%" PRId64 " more than the hooks saw come in: nobody's, look at the losses",
+		snprintf(b->note, sizeof(b->note),
+			 "%" PRId64
+			 " more than the hooks saw come in: nobody's, look at the losses",
 			 b->unexplained);
 	else
-		snprintf(b->note, sizeof(b->note), "%" PRId64 " fewer than the hooks can explain: removed in a way that was not seen",
+		snprintf(b->note, sizeof(b->note),
+			 "%" PRId64
+			 " fewer than the hooks can explain: removed in a way that was not seen",
 			 -b->unexplained);
 }
 
@@ -139,8 +147,9 @@ void balance_event(const struct balance *b, uint64_t wall_ns, struct queue_event
 	memcpy(out->by_source, b->by_source, sizeof(out->by_source));
 }
 
-void balance_sample(struct balance *b, const struct balance_totals *before, const struct queue_counts *counts,
-		    const char *why, uint64_t wall_ns, struct queue_event *out)
+void balance_sample(struct balance *b, const struct balance_totals *before,
+		    const struct queue_counts *counts, const char *why, uint64_t wall_ns,
+		    struct queue_event *out)
 {
 	const struct balance_totals *after = &b->totals;
 	int64_t low, high;
@@ -148,7 +157,8 @@ void balance_sample(struct balance *b, const struct balance_totals *before, cons
 	if (!counts) {
 		b->missing = true;
 		b->missed++;
-		snprintf(b->note, sizeof(b->note), "%s", why ? why : "the directory could not be read");
+		snprintf(b->note, sizeof(b->note), "%s",
+			 why ? why : "the directory could not be read");
 		balance_event(b, wall_ns, out);
 		return;
 	}
@@ -174,8 +184,8 @@ void balance_sample(struct balance *b, const struct balance_totals *before, cons
 	balance_event(b, wall_ns, out);
 }
 
-void balance_verdict(const struct balance *b, size_t count, uint64_t messages, uint64_t exact, char *out,
-		     size_t size)
+void balance_verdict(const struct balance *b, size_t count, uint64_t messages, uint64_t exact,
+		     char *out, size_t size)
 {
 	int64_t growth = 0, unexplained = 0;
 	uint64_t queued = 0, removed = 0, missing = 0;
@@ -189,11 +199,14 @@ void balance_verdict(const struct balance *b, size_t count, uint64_t messages, u
 		missing += b[i].missing;
 	}
 	if (!count) {
-		snprintf(out, size, "No queue was found, so what was traced could not be checked against one.");
+		snprintf(
+			out, size,
+			"No queue was found, so what was traced could not be checked against one.");
 		return;
 	}
 	if (missing)
-		snprintf(rest, sizeof(rest), "%" PRIu64 " queue%s could not be counted", missing, missing == 1 ? "" : "s");
+		snprintf(rest, sizeof(rest), "%" PRIu64 " queue%s could not be counted", missing,
+			 missing == 1 ? "" : "s");
 	else if (unexplained)
 		snprintf(rest, sizeof(rest), "%" PRId64 " of it is unexplained", unexplained);
 	else
@@ -201,5 +214,6 @@ void balance_verdict(const struct balance *b, size_t count, uint64_t messages, u
 	snprintf(out, size,
 		 "The queue %s by %" PRId64 ": %" PRIu64 " messages came in (%" PRIu64
 		 " of the %" PRIu64 " traced have an exact origin) and %" PRIu64 " left; %s.",
-		 growth < 0 ? "shrank" : "grew", growth < 0 ? -growth : growth, queued, exact, messages, removed, rest);
+		 growth < 0 ? "shrank" : "grew", growth < 0 ? -growth : growth, queued, exact,
+		 messages, removed, rest);
 }

@@ -36,7 +36,8 @@ void correlate_free(struct correlate *c)
 
 	if (!c)
 		return;
-	HASH_ITER(hh, c->tasks, t, t_next) {
+	HASH_ITER(hh, c->tasks, t, t_next)
+	{
 		HASH_DEL(c->tasks, t);
 		free(t);
 	}
@@ -49,11 +50,13 @@ void correlate_free(struct correlate *c)
 	while (c->in_flight)
 		in_flight_drop(c, c->in_flight);
 	correlate_forget_sessions(c, UINT64_MAX);
-	HASH_ITER(hh, c->injections, i, i_next) {
+	HASH_ITER(hh, c->injections, i, i_next)
+	{
 		HASH_DEL(c->injections, i);
 		injection_free(i);
 	}
-	HASH_ITER(hh, c->origins, o, o_next) {
+	HASH_ITER(hh, c->origins, o, o_next)
+	{
 		HASH_DEL(c->origins, o);
 		origin_free(o);
 	}
@@ -150,14 +153,16 @@ void task_drop(struct correlate *c, struct task *t)
 	if (!i)
 		return;
 	i->tasks--;
-	/* What takes one message and ends without one is an attempt; daemons, queries and servers take none or many. */
+	/* What takes one message and ends without one is an attempt; daemons, queries and servers
+	 * take none or many. */
 	if (!i->tasks && !i->commits && (i->run == RUN_SUBMIT || i->run == RUN_QUEUER))
 		c->ops.attempted(c->ops.arg, i, NULL);
 	injection_put(c, i);
 }
 
-static struct task *task_add(struct correlate *c, const struct st_task *key, const struct task *parent,
-			     uint64_t time, uint64_t origin, uint64_t injection)
+static struct task *task_add(struct correlate *c, const struct st_task *key,
+			     const struct task *parent, uint64_t time, uint64_t origin,
+			     uint64_t injection)
 {
 	struct task *t = task_find(c, key);
 
@@ -227,7 +232,8 @@ static int on_env(struct correlate *c, const struct record *r)
 	return o ? origin_environment(o, r) : 0;
 }
 
-/* AUTH comes before the first message of a session, and is checked by a child of its own (qmail). */
+/* AUTH comes before the first message of a session, and is checked by a child of its own (qmail).
+ */
 static void note_checker(struct injection *i, const struct task *parent, uint32_t tgid)
 {
 	if (i && parent && parent->run == RUN_SMTPD && !i->has_queuer)
@@ -250,7 +256,8 @@ static void note_queuer(struct injection *i, const struct record *r, const struc
 	struct text env = record_text(r, e->env);
 
 	i->has_queuer = true;
-	if (has_variable(env.s, env.len, "RELAYCLIENT") && !has_variable(i->env, i->env_len, "RELAYCLIENT"))
+	if (has_variable(env.s, env.len, "RELAYCLIENT") &&
+	    !has_variable(i->env, i->env_len, "RELAYCLIENT"))
 		i->relayed = true;
 }
 
@@ -345,7 +352,8 @@ static int on_exec(struct correlate *c, const struct record *r)
 	struct injection *i;
 	enum run run;
 
-	/* The kernel side's word counts: another injection means that a record in between was lost. */
+	/* The kernel side's word counts: another injection means that a record in between was lost.
+	 */
 	if (!t || (t->injection && t->injection->id != e->injection))
 		t = task_add(c, &e->h.task, NULL, e->h.time, e->origin, e->injection);
 	if (!t)
@@ -434,15 +442,16 @@ int correlate_record(struct correlate *c, const struct record *r)
 }
 
 /*
- * Tasks whose exit was lost would keep their origin for ever. A few are looked at each time; one that is gone is dropped the next time, because
- * its last records may still be in the ring.
+ * Tasks whose exit was lost would keep their origin for ever. A few are looked at each time; one
+ * that is gone is dropped the next time, because its last records may still be in the ring.
  */
 static void sweep(struct correlate *c)
 {
 	struct task *t, *next;
 	unsigned int left = HASH_COUNT(c->tasks) < 256 ? HASH_COUNT(c->tasks) : 256;
 
-	HASH_ITER(hh, c->tasks, t, next) {
+	HASH_ITER(hh, c->tasks, t, next)
+	{
 		if (!left--)
 			break; /* those put to the end must not be met again in this round */
 		if (t->ended) {

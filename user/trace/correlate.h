@@ -4,12 +4,14 @@
  *
  *	origin ─(fork)─► task ─(exec of an injector)─► injection ─(queue operation)─► message
  *
- * Records go in, messages, attempts and removals come out through callbacks. Pure: descriptors, clocks and queue files are behind
- * struct correlate_ops. What a message waits for, by state:
+ * Records go in, messages, attempts and removals come out through callbacks. Pure: descriptors,
+ *clocks and queue files are behind struct correlate_ops. What a message waits for, by state:
  *
  *	committed, file not complete (Postfix)	until facts() stops saying -EAGAIN
- *	complete, came through maildrop		until pickup unlinks the maildrop file, which ties it to its injection
- *	an injection without a commit		until its last process is gone: then it is an attempt
+ *	complete, came through maildrop		until pickup unlinks the maildrop file, which ties
+ *it to its injection
+ *	an injection without a commit		until its last process is gone: then it is an
+ *attempt
  */
 #ifndef ST_CORRELATE_H
 #define ST_CORRELATE_H
@@ -25,8 +27,8 @@ struct injection {
 	uint32_t tasks;
 	uint32_t commits;
 	struct origin *origin;
-	bool origin_lost; /* it had one, but its record did not arrive */
-	uint64_t time;	  /* of the first exec, boot ns */
+	bool origin_lost;    /* it had one, but its record did not arrive */
+	uint64_t time;       /* of the first exec, boot ns */
 	struct st_task task; /* that execed first */
 	enum run run;
 	const struct mta *mta;
@@ -38,11 +40,13 @@ struct injection {
 	char *filename, *args, *cwd, *env, *script, *script_inner;
 	size_t args_len, env_len, script_len, script_inner_len;
 	bool args_cut;
-	/* An SMTP server's: pids of the last processes that it started before its first message; one may be the checker of a login. */
+	/* An SMTP server's: pids of the last processes that it started before its first message;
+	 * one may be the checker of a login. */
 	uint32_t checkers[4];
 	unsigned checker_count;
 	bool has_queuer; /* it started one */
-	bool relayed;	 /* and gave it RELAYCLIENT, which it had not had itself: its client had logged in */
+	bool relayed; /* and gave it RELAYCLIENT, which it had not had itself: its client had logged
+			 in */
 	struct st_ancestor ancestor[ST_MAX_ANCESTORS];
 	size_t ancestors;
 	UT_hash_handle hh;
@@ -57,8 +61,10 @@ struct actor {
 	uint32_t uid, euid, nspid, netns;
 	struct st_inode exe;
 	char comm[17];
-	enum run run, before; /* what its program runs for, and what the one before it in this line of descent did */
-	char peer[17]; /* Postfix: the daemon that cleanup had the message from, which `run` then is of; "": unknown */
+	enum run run, before; /* what its program runs for, and what the one before it in this line
+				 of descent did */
+	char peer[17]; /* Postfix: the daemon that cleanup had the message from, which `run` then is
+			  of; "": unknown */
 };
 
 /* A message that is in the queue. */
@@ -66,15 +72,16 @@ struct queued {
 	struct mta_queue *queue;
 	char id[QUEUE_ID_MAX];
 	char first_id[QUEUE_ID_MAX]; /* Postfix: its name in maildrop; "" otherwise */
-	uint64_t time;		     /* of the commit, boot ns */
-	struct actor actor;	     /* that committed */
+	uint64_t time;               /* of the commit, boot ns */
+	struct actor actor;          /* that committed */
 	struct injection *injection; /* NULL: none was seen */
-	struct origin *session;	     /* it came over a connection that this origin opened; NULL */
+	struct origin *session;      /* it came over a connection that this origin opened; NULL */
 	bool origin_lost;
-	const char *doubt;	     /* why the injection is not certain; NULL: it is */
+	const char *doubt; /* why the injection is not certain; NULL: it is */
 	struct message_facts facts;
 	bool has_facts;
 	const char *no_facts; /* why not, NULL when there are */
+	bool logged;	      /* actor.peer is what the MTA's log says */
 };
 
 struct removed {
@@ -91,30 +98,41 @@ struct correlate_ops {
 	void (*queued)(void *arg, const struct queued *q);
 	void (*attempted)(void *arg, const struct injection *i, const char *why);
 	void (*removed)(void *arg, const struct removed *r);
-	/* A name came into, or left, the directories that are counted: +1 or -1. For the balance. */
+	/* A name came into, or left, the directories that are counted: +1 or -1. For the balance.
+	 */
 	void (*counted)(void *arg, struct mta_queue *q, int change, bool in_flight);
-	/* A file in flight turned out to be left by a process that is gone (+1), or is one no more (-1). May be NULL. */
+	/* A file in flight turned out to be left by a process that is gone (+1), or is one no more
+	 * (-1). May be NULL. */
 	void (*orphaned)(void *arg, struct mta_queue *q, int change);
 	/* A script connected to a mail port; o NULL: its record was lost. */
 	void (*connected)(void *arg, const struct st_connect *c, const struct origin *o);
 	/* As struct mta has them. */
 	int (*open)(void *arg, struct mta_queue *q, const char *id);
-	int (*facts)(void *arg, struct mta_queue *q, int fd, const char *id, uint32_t pid, struct message_facts *out);
+	int (*facts)(void *arg, struct mta_queue *q, int fd, const char *id, uint32_t pid,
+		     struct message_facts *out);
 	void (*close)(void *arg, int fd);
 	/* The program that user space registered under this number; NULL if none. */
 	const char *(*program)(void *arg, uint32_t program, const struct mta **mta);
-	/* Read now what a plain CGI's process says in its environment: origin_take_environment(). */
+	/* Read now what a plain CGI's process says in its environment: origin_take_environment().
+	 */
 	void (*environment)(void *arg, struct origin *o);
 	/* Does the worker still run the script of this origin? 1 yes, 0 no or idle, -1 unknown. */
 	int (*still_running)(void *arg, const struct origin *o);
 	/* Is a process that is not known to have ended still there? For records that were lost. */
 	bool (*alive)(void *arg, const struct st_task *task);
 	/*
-	 * Of a late queue operation by a process that is in no line of descent: what is known of process out->task.tgid. Fills uid, euid, nspid,
-	 * netns, exe and comm as far as it is there; they come as UID_UNKNOWN and 0. NULL: nothing ever is.
+	 * Of a late queue operation by a process that is in no line of descent: what is known of
+	 * process out->task.tgid. Fills uid, euid, nspid, netns, exe and comm as far as it is
+	 * there; they come as UID_UNKNOWN and 0. NULL: nothing ever is.
 	 */
 	void (*actor)(void *arg, struct actor *out);
-	/* How many records of queue operations were lost so far (and of lineage, where operations come late); NULL: none ever. */
+	/*
+	 * Postfix, where the file is gone: the daemon that made the message, by the log; out->parent_id when it is a bounce. NULL: not known (yet).
+	 * A NULL pointer: there is no log.
+	 */
+	const char *(*daemon)(void *arg, const struct queued *q, struct message_facts *out);
+	/* How many records of queue operations were lost so far (and of lineage, where operations
+	 * come late); NULL: none ever. */
 	uint64_t (*lost)(void *arg);
 	void *arg;
 };
@@ -122,24 +140,29 @@ struct correlate_ops {
 struct correlate;
 
 /* ops is copied; queues[] stays the caller's and must outlive it. */
-int correlate_new(const struct correlate_ops *ops, struct mta_queue *queues, size_t queue_count, struct correlate **out);
+int correlate_new(const struct correlate_ops *ops, struct mta_queue *queues, size_t queue_count,
+		  struct correlate **out);
 void correlate_free(struct correlate *c);
 
-/* One record, in the order of the ring. 0, or -errno for one that makes no sense (counted in .bad). */
+/* One record, in the order of the ring. 0, or -errno for one that makes no sense (counted in .bad).
+ */
 int correlate_record(struct correlate *c, const struct record *r);
 
 /*
- * Queue operations come by another way than the ring, with no time and no start time of their task (st_task.start is 0): a task is known by its
- * tgid alone, and may have ended by the time its operations are read. The caller's rounds are then: (1) all of the ring, (2) read the
- * operations that there are, (3) all of the ring again, so that everything before them is known, (4) correlate_record() for each operation,
- * (5) correlate_settle(). What ended before a round's (2) has no operation that comes after its (4): only then is it known whether an
- * injection was an attempt. Call it before the first record.
+ * Queue operations come by another way than the ring, with no time and no start time of their task
+ * (st_task.start is 0): a task is known by its tgid alone, and may have ended by the time its
+ * operations are read. The caller's rounds are then: (1) all of the ring, (2) read the operations
+ * that there are, (3) all of the ring again, so that everything before them is known, (4)
+ * correlate_record() for each operation, (5) correlate_settle(). What ended before a round's (2)
+ * has no operation that comes after its (4): only then is it known whether an injection was an
+ * attempt. Call it before the first record.
  */
 void correlate_set_late(struct correlate *c);
 /* The end of a round: forgets the tasks that had ended by the end of the round before. */
 void correlate_settle(struct correlate *c);
 
-/* Let time pass: looks again at messages that wait, drops what was lost sight of. `now` is boot ns; call it a few times a second. */
+/* Let time pass: looks again at messages that wait, drops what was lost sight of. `now` is boot ns;
+ * call it a few times a second. */
 void correlate_tick(struct correlate *c, uint64_t now);
 
 /* The end: everything that waits comes out as it is. */

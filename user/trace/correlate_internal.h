@@ -16,11 +16,11 @@ struct task {
 	UT_hash_handle hh;
 
 	/* correlate_late.c */
-	struct actor self;    /* as far as records told */
-	uint64_t since;	      /* boot ns of the record that it is known from */
-	uint64_t ended;	      /* in which round, 0: alive */
+	struct actor self;        /* as far as records told */
+	uint64_t since;           /* boot ns of the record that it is known from */
+	uint64_t ended;           /* in which round, 0: alive */
 	struct task *prev, *next; /* of those that ended */
-	UT_hash_handle by_tgid;	  /* of those alive */
+	UT_hash_handle by_tgid;   /* of those alive */
 };
 
 /* A message, or a first id, that something is still missing for. */
@@ -30,14 +30,16 @@ struct waiting {
 	struct queued q;
 	int fd;
 	uint64_t since; /* boot ns, of the state */
-	bool emitted;	/* WAIT_PICKUP: given out under its first id already */
-	bool joined;	/* WAIT_PICKUP: its message has been given out under the id that it got later */
-	uint16_t port;	/* of the client, where the committing process knew it */
+	bool emitted;   /* WAIT_PICKUP: given out under its first id already */
+	bool joined;   /* WAIT_PICKUP: its message has been given out under the id that it got later
+			*/
+	uint16_t port; /* of the client, where the committing process knew it */
 };
 
 /*
- * A TCP connection to a mail port that a script, or an injector, opened. The MTA's own record of the client's address and port (queue file,
- * environment, socket) leads from a message to it: a port belongs to one connection at a time.
+ * A TCP connection to a mail port that a script, or an injector, opened. The MTA's own record of
+ * the client's address and port (queue file, environment, socket) leads from a message to it: a
+ * port belongs to one connection at a time.
  */
 struct session_key {
 	uint8_t addr[16];
@@ -51,7 +53,7 @@ struct smtp_session {
 	uint64_t sock;
 	struct origin *origin;
 	struct injection *injection;
-	uint64_t closed; /* boot ns, 0: open */
+	uint64_t closed;  /* boot ns, 0: open */
 	bool origin_lost; /* a script opened it, but which is not known */
 	uint32_t messages;
 	UT_hash_handle hh;
@@ -123,7 +125,8 @@ void late_execed(struct correlate *c, struct task *t, const struct st_exec *e, c
 /* Keeps it until it can have no more operations; false: it is to be dropped now. */
 bool late_ended(struct correlate *c, struct task *t);
 void late_dropped(struct correlate *c, struct task *t);
-/* The task that an operation is of; NULL: none that is known. *doubt says why it may be another one's, else stays. */
+/* The task that an operation is of; NULL: none that is known. *doubt says why it may be another
+ * one's, else stays. */
 struct task *late_find(struct correlate *c, uint32_t tgid, const char **doubt);
 /* Who did it: the task (NULL: unknown) as it is known, or what ops.actor says. */
 void late_actor(struct correlate *c, const struct task *t, struct actor *out);

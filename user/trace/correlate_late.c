@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Queue operations that come by another way than the ring, as fanotify's: the task that one is of is found by its tgid, among those that
- * are alive and those whose end was read only just now. A tgid can be used again within that time; then who did it is not certain.
+ * Queue operations that come by another way than the ring, as fanotify's: the task that one is of
+ * is found by its tgid, among those that are alive and those whose end was read only just now. A
+ * tgid can be used again within that time; then who did it is not certain.
  */
 #include <string.h>
 #include <utlist.h>
@@ -106,13 +107,14 @@ struct task *late_find(struct correlate *c, uint32_t tgid, const char **doubt)
 
 	HASH_FIND(by_tgid, c->by_tgid, &tgid, sizeof(tgid), alive);
 	DL_FOREACH(c->ended, t)
-		if (t->key.tgid == tgid) {
-			if (ended || alive)
-				*doubt = "its process id was used twice within a moment";
-			ended = t;
-		}
+	if (t->key.tgid == tgid) {
+		if (ended || alive)
+			*doubt = "its process id was used twice within a moment";
+		ended = t;
+	}
 	/* its exit may be among what was lost, and the pid another's by now */
-	if (alive && !ended && lost_since(c, alive->since) && !c->ops.alive(c->ops.arg, &alive->key))
+	if (alive && !ended && lost_since(c, alive->since) &&
+	    !c->ops.alive(c->ops.arg, &alive->key))
 		*doubt = "records were lost, and its process id may have been used again";
 	/* who has just begun has hardly come to its commit */
 	return ended && (!alive || !ended->injection || !ended->injection->commits) ? ended : alive;

@@ -2,11 +2,13 @@
 /*
  * The life of a message in correlate: from the operation in a queue directory to the event.
  *
- * Most MTAs commit with one operation, done by a process of the injection itself. Postfix needs more: postdrop renames an empty file to
- * maildrop/X (first id), pickup hands it to a cleanup process that renames an empty file to incoming/Y (the id), writes it, and pickup unlinks
- * maildrop/X once cleanup has said that Y is safe. pickup is one process and does one message at a time (master.cf, maxproc 1), so when
- * X goes, exactly one complete message "from userid" has come since the last one went, and that is X's. Where there are more, or records were
- * lost meanwhile, the link would be a guess: the message then has no name.
+ * Most MTAs commit with one operation, done by a process of the injection itself. Postfix needs
+ * more: postdrop renames an empty file to maildrop/X (first id), pickup hands it to a cleanup
+ * process that renames an empty file to incoming/Y (the id), writes it, and pickup unlinks
+ * maildrop/X once cleanup has said that Y is safe. pickup is one process and does one message at a
+ * time (master.cf, maxproc 1), so when X goes, exactly one complete message "from userid" has come
+ * since the last one went, and that is X's. Where there are more, or records were lost meanwhile,
+ * the link would be a guess: the message then has no name.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -24,7 +26,8 @@
 #define WAIT_FACTS_NS (600 * NS)
 /* How long a bounce waits for the removal that tells whose it is: the MTA does that next. */
 #define WAIT_PARENT_NS (2 * NS)
-/* A message that is removed so soon after its bounce was queued was given up; a warning of a delay is no bounce of it. */
+/* A message that is removed so soon after its bounce was queued was given up; a warning of a delay
+ * is no bounce of it. */
 #define BOUNCED_NS (10 * NS)
 /* More waiting messages than this are reported without facts. */
 #define WAITING_MAX 20000
@@ -41,7 +44,8 @@ static struct in_flight *in_flight_find(struct correlate *c, uint32_t queue, con
 	return f;
 }
 
-static void in_flight_add(struct correlate *c, uint32_t queue, const char *id, const struct st_task *task)
+static void in_flight_add(struct correlate *c, uint32_t queue, const char *id,
+			  const struct st_task *task)
 {
 	struct in_flight *f;
 
@@ -83,7 +87,8 @@ static void in_flight_end(struct correlate *c, struct mta_queue *queue, struct i
 static void find_orphans(struct correlate *c)
 {
 	for (struct in_flight *f = c->in_flight; f; f = f->hh.next)
-		if (!f->orphan && f->task.start && !task_find(c, &f->task) && !c->ops.alive(c->ops.arg, &f->task))
+		if (!f->orphan && f->task.start && !task_find(c, &f->task) &&
+		    !c->ops.alive(c->ops.arg, &f->task))
 			set_orphan(c, f, true);
 }
 
@@ -105,7 +110,8 @@ static void note_bounced(struct correlate *c, const struct waiting *w)
 	memcpy(b->id, w->q.facts.parent_id, sizeof(b->id));
 }
 
-static bool was_bounced(const struct correlate *c, const struct mta_queue *queue, const char *id, uint64_t now)
+static bool was_bounced(const struct correlate *c, const struct mta_queue *queue, const char *id,
+			uint64_t now)
 {
 	for (size_t i = 0; i < array_size(c->bounced); i++)
 		if (c->bounced[i].queue == queue && now - c->bounced[i].time < BOUNCED_NS &&
@@ -115,9 +121,10 @@ static bool was_bounced(const struct correlate *c, const struct mta_queue *queue
 }
 
 /*
- * qmail and Sendmail do not write into a bounce which queue id it bounces. But qmail-send does one thing at a time, and has qmail-clean unlink
- * the bounced message right after (qmail-send.c, messdone_do()); Sendmail's bounce is made by the process that then drops the bounced
- * envelope (envelope.c, dropenvelope()), unless its submission program sent it.
+ * qmail and Sendmail do not write into a bounce which queue id it bounces. But qmail-send does one
+ * thing at a time, and has qmail-clean unlink the bounced message right after (qmail-send.c,
+ * messdone_do()); Sendmail's bounce is made by the process that then drops the bounced envelope
+ * (envelope.c, dropenvelope()), unless its submission program sent it.
  */
 static bool parent_follows(const struct waiting *w)
 {
@@ -194,12 +201,28 @@ static bool read_facts(struct correlate *c, struct waiting *w)
 	return true;
 }
 
-/* Does this queue's MTA give a message two ids, so that local mail waits for its first to go? What could not be read may be local. */
+/* Does this queue's MTA give a message two ids, so that local mail waits for its first to go? What
+ * could not be read may be local. */
 static bool two_ids(const struct waiting *w)
 {
 	if (w->q.actor.peer[0])
 		return !strcmp(w->q.actor.peer, "pickup");
 	return (!w->q.has_facts || w->q.facts.local) && !strcmp(w->q.queue->mta->name, "postfix");
+}
+
+/* A message whose file is gone, and nothing else tells whom cleanup had it from: the log does, a moment later. */
+static void ask_log(struct correlate *c, struct waiting *w)
+{
+	const char *daemon;
+
+	if (w->q.has_facts || !w->q.no_facts || w->q.actor.peer[0] || !c->ops.daemon || !two_ids(w))
+		return;
+	daemon = c->ops.daemon(c->ops.arg, &w->q, &w->q.facts);
+	if (!daemon)
+		return;
+	memcpy(w->q.actor.peer, daemon, strnlen(daemon, sizeof(w->q.actor.peer) - 1));
+	w->q.actor.run = w->q.queue->mta->classify(w->q.actor.peer, NULL, 0);
+	w->q.logged = true;
 }
 
 /* Returns true when it is done with and was freed by the caller's removal. */
@@ -211,6 +234,7 @@ static bool advance(struct correlate *c, struct waiting *w, uint64_t now)
 		if (two_ids(w) && !w->q.injection) {
 			w->state = WAIT_PICKED;
 			w->since = now;
+			return false;
 		} else if (parent_follows(w)) {
 			w->state = WAIT_PARENT;
 			w->since = now;
@@ -226,8 +250,9 @@ static bool advance(struct correlate *c, struct waiting *w, uint64_t now)
 static bool lost_since(const struct correlate *c, uint64_t time);
 
 /*
- * Is a maildrop file gone although nobody was seen to take it, because records were lost? Its message is then in the queue under its own id, told
- * without its injection or lost with the rest; under the first id it would be told twice, and that id is nowhere.
+ * Is a maildrop file gone although nobody was seen to take it, because records were lost? Its
+ * message is then in the queue under its own id, told without its injection or lost with the rest;
+ * under the first id it would be told twice, and that id is nowhere.
  */
 static bool gone_unseen(struct correlate *c, const struct waiting *w)
 {
@@ -241,6 +266,18 @@ static bool gone_unseen(struct correlate *c, const struct waiting *w)
 	if (fd == -ENOENT)
 		c->ops.counted(c->ops.arg, w->q.queue, -1, false);
 	return fd == -ENOENT;
+}
+
+static bool known_by_log(struct correlate *c, struct waiting *w)
+{
+	if (w->state != WAIT_PICKED)
+		return false;
+	ask_log(c, w);
+	if (two_ids(w))
+		return false;
+	note_bounced(c, w);
+	emit(c, &w->q);
+	return true;
 }
 
 static void expire(struct correlate *c, struct waiting *w, uint64_t now)
@@ -276,7 +313,7 @@ void correlate_wait(struct correlate *c, uint64_t now)
 
 	for (w = c->waiting; w; w = next) {
 		next = w->next;
-		if (advance(c, w, now))
+		if (advance(c, w, now) || known_by_log(c, w))
 			wait_remove(c, w);
 		else
 			expire(c, w, now);
@@ -338,7 +375,8 @@ static void fill_actor(struct operation *op)
 		op->actor.run = op->queue->mta->classify(op->actor.peer, NULL, 0);
 }
 
-static struct waiting *wait_new(struct correlate *c, const struct operation *op, struct injection *i)
+static struct waiting *wait_new(struct correlate *c, const struct operation *op,
+				struct injection *i)
 {
 	struct waiting *w = calloc(1, sizeof(*w));
 
@@ -365,7 +403,8 @@ static struct waiting *wait_new(struct correlate *c, const struct operation *op,
 	return w;
 }
 
-/* The injection that an operation belongs to. A daemon of the MTA has a line of descent, but injects nothing itself. */
+/* The injection that an operation belongs to. A daemon of the MTA has a line of descent, but
+ * injects nothing itself. */
 static struct injection *injection_of(struct correlate *c, const struct operation *op)
 {
 	struct injection *i = injection_find(c, op->raw->injection);
@@ -374,7 +413,10 @@ static struct injection *injection_of(struct correlate *c, const struct operatio
 		i = op->task->injection; /* the kernel side's map was full */
 	if (!i || i->role == ST_ROLE_INJECTOR || i->role == ST_ROLE_SMTPD)
 		return i;
-	return op->actor.run == RUN_FORWARD || op->actor.before == RUN_FORWARD || op->actor.run == RUN_BOUNCE ? i : NULL;
+	return op->actor.run == RUN_FORWARD || op->actor.before == RUN_FORWARD ||
+			       op->actor.run == RUN_BOUNCE
+		       ? i
+		       : NULL;
 }
 
 /* qmail-smtpd's environment, which qmail-queue inherits, names the client (tcp-environ(5)). */
@@ -440,7 +482,8 @@ void correlate_note_losses(struct correlate *c, uint64_t now)
 	c->loss_at++;
 }
 
-/* Were records lost after `time`? Readings are some time apart, so it may say yes when they were lost just before. */
+/* Were records lost after `time`? Readings are some time apart, so it may say yes when they were
+ * lost just before. */
 static bool lost_since(const struct correlate *c, uint64_t time)
 {
 	size_t max = array_size(c->losses);
@@ -458,8 +501,9 @@ static bool lost_since(const struct correlate *c, uint64_t time)
 }
 
 /*
- * The message that pickup made of a maildrop file: the one that was completed since pickup unlinked the file before. NULL: none.
- * *doubt says why it may be another one's. `pickup` may be NULL, for a file that was there before tracing began.
+ * The message that pickup made of a maildrop file: the one that was completed since pickup unlinked
+ * the file before. NULL: none. *doubt says why it may be another one's. `pickup` may be NULL, for a
+ * file that was there before tracing began.
  */
 static struct waiting *picked_message(const struct correlate *c, const struct operation *op,
 				      const struct waiting *pickup, const char **doubt)
@@ -472,9 +516,11 @@ static struct waiting *picked_message(const struct correlate *c, const struct op
 
 		if (w->state != WAIT_PICKED || w->q.queue != op->queue)
 			continue;
-		if (w->q.time < c->picked[op->queue_index] || (pickup && w->q.time < pickup->q.time))
+		if (w->q.time < c->picked[op->queue_index] ||
+		    (pickup && w->q.time < pickup->q.time))
 			continue;
-		if (pickup && w->q.has_facts && w->q.facts.uid != COUNT_UNKNOWN && pickup->q.actor.uid != UID_UNKNOWN &&
+		if (pickup && w->q.has_facts && w->q.facts.uid != COUNT_UNKNOWN &&
+		    pickup->q.actor.uid != UID_UNKNOWN &&
 		    w->q.facts.uid != (int64_t)pickup->q.actor.uid)
 			continue;
 		/* one that could be read is known to be local */
@@ -535,7 +581,8 @@ static void on_picked(struct correlate *c, struct operation *op)
 	unknown = c->late && !op->actor.comm[0];
 	if (!unknown && strcmp(op->actor.comm, "pickup")) {
 		if (pickup)
-			drop_pickup(c, pickup, "it was removed from maildrop before it became a message");
+			drop_pickup(c, pickup,
+				    "it was removed from maildrop before it became a message");
 		return;
 	}
 	correlate_wait(c, op->raw->h.time);
@@ -558,7 +605,8 @@ static void on_picked(struct correlate *c, struct operation *op)
 		wait_remove(c, pickup);
 }
 
-/* What its removal tells of bounces: looks at those whose file is complete by now, and names the one that this is the parent of. */
+/* What its removal tells of bounces: looks at those whose file is complete by now, and names the
+ * one that this is the parent of. */
 static bool ends_bounced(struct correlate *c, const struct operation *op)
 {
 	struct waiting *w, *next, *of = NULL;
@@ -586,7 +634,8 @@ static bool ends_bounced(struct correlate *c, const struct operation *op)
 }
 
 /* A message that waits, and is removed. Returns whether it never was one. */
-static bool removed_while_waiting(struct correlate *c, const struct operation *op, struct waiting *w)
+static bool removed_while_waiting(struct correlate *c, const struct operation *op,
+				  struct waiting *w)
 {
 	/* the client gave up, or the message was refused */
 	if (op->change.incomplete || (w->state == WAIT_FACTS && !read_facts(c, w))) {
@@ -663,7 +712,8 @@ static bool below_root(const struct mta_queue *q, char *name)
 	const char *const roots[] = {q->directory, q->inner};
 
 	for (size_t i = 0; i < 2; i++) {
-		const char *root = roots[i][0] == '/' ? roots[i] + 1 : roots[i]; /* names were normalised */
+		const char *root =
+			roots[i][0] == '/' ? roots[i] + 1 : roots[i]; /* names were normalised */
 		size_t n = strlen(root);
 
 		while (n && root[n - 1] == '/')
@@ -711,8 +761,8 @@ int correlate_queue(struct correlate *c, const struct record *r)
 		op.task = task_find(c, &op.raw->h.task);
 		fill_actor(&op);
 	}
-	op.queue->mta->interpret(op.queue, op.raw->op, op.name, op.has_old ? op.old : NULL, op.actor.nspid,
-				 &op.change);
+	op.queue->mta->interpret(op.queue, op.raw->op, op.name, op.has_old ? op.old : NULL,
+				 op.actor.nspid, &op.change);
 	apply(c, &op);
 	return 0;
 }

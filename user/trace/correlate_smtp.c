@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * SMTP sessions that scripts open, and the messages that come over them. Every MTA but Sendmail records the client's port with the message
- * (Postfix: client_port in the queue file, Exim: -host_address, qmail: TCPREMOTEPORT in qmail-queue's environment); of Sendmail the
- * socket of the committing process tells. The kernel says which socket had that port, and who opened it. No packet is looked at, so
- * TLS makes no difference.
+ * SMTP sessions that scripts open, and the messages that come over them. Every MTA but Sendmail
+ * records the client's port with the message (Postfix: client_port in the queue file, Exim:
+ * -host_address, qmail: TCPREMOTEPORT in qmail-queue's environment); of Sendmail the socket of the
+ * committing process tells. The kernel says which socket had that port, and who opened it. No
+ * packet is looked at, so TLS makes no difference.
  */
 #include <arpa/inet.h>
 #include <stdlib.h>
@@ -11,7 +12,11 @@
 
 #include "trace/correlate_internal.h"
 
-enum { STATE_ESTABLISHED = 1, STATE_SYN_SENT = 2, STATE_CLOSE = 7 }; /* enum tcp_state, include/net/tcp_states.h */
+enum {
+	STATE_ESTABLISHED = 1,
+	STATE_SYN_SENT = 2,
+	STATE_CLOSE = 7
+}; /* enum tcp_state, include/net/tcp_states.h */
 
 /* A message is committed before its session ends, but its record may be read a little later. */
 #define KEEP_CLOSED_NS 30000000000ULL
@@ -23,7 +28,8 @@ static bool is_loopback(const struct session_key *k)
 	return k->family == 4 ? k->addr[0] == 127 : !memcmp(k->addr, one, sizeof(one));
 }
 
-static void make_key(struct session_key *k, unsigned family, const uint8_t addr[16], uint16_t port, uint32_t netns)
+static void make_key(struct session_key *k, unsigned family, const uint8_t addr[16], uint16_t port,
+		     uint32_t netns)
 {
 	static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};
 
@@ -56,7 +62,8 @@ static struct smtp_session *by_sock(struct correlate *c, uint64_t sock)
 	return NULL;
 }
 
-static void session_add(struct correlate *c, const struct st_connect *k, struct origin *o, struct injection *i)
+static void session_add(struct correlate *c, const struct st_connect *k, struct origin *o,
+			struct injection *i)
 {
 	struct smtp_session *s, *old = NULL;
 	struct session_key key;
@@ -130,13 +137,15 @@ static bool client_of(struct correlate *c, struct waiting *w, struct session_key
 /* A connection that outlives its request may carry another request's mail. */
 static const char *doubt_persistent(struct correlate *c, const struct smtp_session *s)
 {
-	const char *opened = s->origin && s->origin->frame_count ? s->origin->frames[0].function : NULL;
+	const char *opened =
+		s->origin && s->origin->frame_count ? s->origin->frames[0].function : NULL;
 
 	if (!opened || s->closed || s->messages < 2)
 		return NULL;
 	if (!strcmp(opened, "pfsockopen"))
 		return "it came over a persistent connection, which a later request may have used";
-	if (!strcmp(opened, "stream_socket_client") && c->ops.still_running(c->ops.arg, s->origin) == 0)
+	if (!strcmp(opened, "stream_socket_client") &&
+	    c->ops.still_running(c->ops.arg, s->origin) == 0)
 		return "its connection outlived the request that opened it";
 	return NULL;
 }
@@ -164,7 +173,8 @@ void correlate_join_session(struct correlate *c, struct waiting *w)
 	if (!c->sessions || w->q.session || !client_of(c, w, &key))
 		return;
 	HASH_FIND(hh, c->sessions, &key, sizeof(key), s);
-	/* a message is committed before its session ends: later, the port was somebody else's, whose record was lost */
+	/* a message is committed before its session ends: later, the port was somebody else's,
+	 * whose record was lost */
 	if (!s || (s->closed && w->q.time > s->closed))
 		return;
 	s->messages++;
@@ -186,6 +196,6 @@ void correlate_forget_sessions(struct correlate *c, uint64_t now)
 	struct smtp_session *s, *next;
 
 	HASH_ITER(hh, c->sessions, s, next)
-		if (now == UINT64_MAX || (s->closed && now > s->closed + KEEP_CLOSED_NS))
-			session_drop(c, s);
+	if (now == UINT64_MAX || (s->closed && now > s->closed + KEEP_CLOSED_NS))
+		session_drop(c, s);
 }

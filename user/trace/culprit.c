@@ -6,14 +6,17 @@
 #include <strings.h>
 
 /*
- * Mail libraries: code that sends on behalf of its caller; a plugin or theme that calls it is to blame. A frame is a library's only if three
- * things agree: the code runs in a function of the library's class, the file is the one where that library keeps that class (autoloaders
- * find it by the same rule), and no directory of its path is one that visitors write to. So a file called PHPMailer.php among the uploads,
- * or code at the top of such a file, is blamed itself. Paths were read in the packages of Composer and Debian 12 (libphp-phpmailer,
- * php-symfony-mailer, php-swiftmailer, php-illuminate-mail, php-mail, php-net-smtp).
+ * Mail libraries: code that sends on behalf of its caller; a plugin or theme that calls it is to
+ * blame. A frame is a library's only if three things agree: the code runs in a function of the
+ * library's class, the file is the one where that library keeps that class (autoloaders find it by
+ * the same rule), and no directory of its path is one that visitors write to. So a file called
+ * PHPMailer.php among the uploads, or code at the top of such a file, is blamed itself. Paths were
+ * read in the packages of Composer and Debian 12 (libphp-phpmailer, php-symfony-mailer,
+ * php-swiftmailer, php-illuminate-mail, php-mail, php-net-smtp).
  */
 struct library {
-	const char *prefix;  /* of the class; what follows it, with / for \ and _, is the rest of the file's name */
+	const char *prefix; /* of the class; what follows it, with / for \ and _, is the rest of the
+			       file's name */
 	const char *dirs[4]; /* that name's directory, at a '/' */
 };
 
@@ -21,7 +24,8 @@ static const struct library autoloaded[] = {
 	{"PHPMailer\\PHPMailer\\", {"/"}}, /* bundled in every place */
 	{"Symfony\\Component\\Mailer\\", {"/symfony/mailer/", "/Symfony/Component/Mailer/"}},
 	{"Symfony\\Component\\Mime\\", {"/symfony/mime/", "/Symfony/Component/Mime/"}},
-	{"Symfony\\Component\\EventDispatcher\\", {"/symfony/event-dispatcher/", "/Symfony/Component/EventDispatcher/"}},
+	{"Symfony\\Component\\EventDispatcher\\",
+	 {"/symfony/event-dispatcher/", "/Symfony/Component/EventDispatcher/"}},
 	{"Swift_", {"/Swift/"}},
 	{"Laminas\\Mail\\", {"/laminas-mail/src/"}},
 	{"Zend\\Mail\\", {"/zend-mail/src/", "/Zend/Mail/"}},
@@ -160,7 +164,8 @@ bool culprit_unwrap_eval(char *file, uint32_t *line)
 			open = n - m;
 			while (open && file[open - 1] >= '0' && file[open - 1] <= '9')
 				open--;
-			/* a file may be called so: without a number and a name before it, it is one */
+			/* a file may be called so: without a number and a name before it, it is one
+			 */
 			if (open == n - m || open < 2 || file[open - 1] != '(')
 				return any;
 			*line = (uint32_t)strtoul(file + open, NULL, 10);

@@ -7,8 +7,9 @@
 
 #include "trace/culprit.h"
 
-/* Room for every string of a record, for "Class::function", and for a path that record_path() turns round. */
-#define TEXT_ROOM(data_len) ((data_len) * 2 + EVENT_MAX_FRAMES * 4 + 64)
+/* Room for every string of a record, for "Class::function", and for a path that record_path() turns
+ * round. */
+#define TEXT_ROOM(data_len) ((data_len)*2 + EVENT_MAX_FRAMES * 4 + 64)
 
 struct room {
 	char *at, *end;
@@ -34,7 +35,8 @@ static const char *keep_text(struct room *room, const struct record *r, struct s
 	return keep(room, t.s, t.len);
 }
 
-static const char *keep_function(struct room *room, const struct record *r, const struct st_frame *f)
+static const char *keep_function(struct room *room, const struct record *r,
+				 const struct st_frame *f)
 {
 	struct text scope = record_text(r, f->scope), name = record_text(r, f->function);
 	char both[320];
@@ -60,7 +62,8 @@ static void keep_frames(struct origin *o, struct room *room, const struct record
 		const struct st_frame *f = &raw->frame[i];
 		struct frame *out = &o->frames[o->frame_count];
 
-		if (f->type != ST_FRAME_INTERNAL && f->type != ST_FRAME_USER && f->type != ST_FRAME_EVAL)
+		if (f->type != ST_FRAME_INTERNAL && f->type != ST_FRAME_USER &&
+		    f->type != ST_FRAME_EVAL)
 			continue;
 		*out = (struct frame){.function = keep_function(room, r, f)};
 		if (f->type != ST_FRAME_INTERNAL) {
@@ -178,7 +181,8 @@ static int read_request(struct origin *o, bool cut)
 	q->cut = cut;
 	q->cgi = keep_variable(o, "GATEWAY_INTERFACE", &at);
 	q->script = keep_variable(o, "SCRIPT_FILENAME", &at);
-	/* mod_actions redirects to the handler: REDIRECT_HANDLER; else PATH_TRANSLATED is only the path behind a script's name */
+	/* mod_actions redirects to the handler: REDIRECT_HANDLER; else PATH_TRANSLATED is only the
+	 * path behind a script's name */
 	if (keep_variable(o, "REDIRECT_HANDLER", &at))
 		q->translated = keep_variable(o, "PATH_TRANSLATED", &at);
 	q->docroot = keep_variable(o, "DOCUMENT_ROOT", &at);
@@ -224,8 +228,9 @@ void origin_take_environment(struct origin *o, char *block, size_t len)
 		const char *name;
 		const char **to;
 	} known[] = {
-		{"DOCUMENT_ROOT=", &o->docroot}, {"REMOTE_ADDR=", &o->client}, {"HTTP_HOST=", &o->host},
-		{"REQUEST_URI=", &o->uri},	 {"REQUEST_METHOD=", &o->method},
+		{"DOCUMENT_ROOT=", &o->docroot}, {"REMOTE_ADDR=", &o->client},
+		{"HTTP_HOST=", &o->host},        {"REQUEST_URI=", &o->uri},
+		{"REQUEST_METHOD=", &o->method},
 	};
 
 	free(o->environment);
@@ -285,14 +290,16 @@ static bool same_function(const struct frame *a, const struct frame *b)
 static void inherit(struct origin *o, const struct origin *from)
 {
 	static const size_t fields[] = {
-		offsetof(struct origin, script),   offsetof(struct origin, included), offsetof(struct origin, uri),
-		offsetof(struct origin, method),   offsetof(struct origin, host),     offsetof(struct origin, server_name),
-		offsetof(struct origin, docroot),  offsetof(struct origin, client),   offsetof(struct origin, filename),
+		offsetof(struct origin, script),   offsetof(struct origin, included),
+		offsetof(struct origin, uri),      offsetof(struct origin, method),
+		offsetof(struct origin, host),     offsetof(struct origin, server_name),
+		offsetof(struct origin, docroot),  offsetof(struct origin, client),
+		offsetof(struct origin, filename),
 	};
 	bool script = o->script != NULL;
 
-	if (memcmp(&from->child, &o->worker, sizeof(o->worker)) || memcmp(&from->exe, &o->exe, sizeof(o->exe)) ||
-	    from->unreadable || o->unreadable)
+	if (memcmp(&from->child, &o->worker, sizeof(o->worker)) ||
+	    memcmp(&from->exe, &o->exe, sizeof(o->exe)) || from->unreadable || o->unreadable)
 		return;
 	if (o->sapi == ST_SAPI_NONE)
 		o->sapi = from->sapi;
@@ -346,9 +353,11 @@ static const char path_was_cut[] = "the script's path is longer than what is rea
 
 static int cli_primary(const struct origin *o, struct primary *out)
 {
-	static const char relative[] = "the script was named relative to a directory that is not known";
+	static const char relative[] =
+		"the script was named relative to a directory that is not known";
 
-	/* php_cli.c opens the script before it runs it, so its real path is the first of included_files, before auto_prepend_file. */
+	/* php_cli.c opens the script before it runs it, so its real path is the first of
+	 * included_files, before auto_prepend_file. */
 	if (o->included && o->included[0] == '/')
 		return set(out, o->included, !o->included_cut, path_was_cut);
 	if (o->script && o->script[0] == '/')
@@ -358,7 +367,10 @@ static int cli_primary(const struct origin *o, struct primary *out)
 
 		/* php -r says "Standard input code", too; its {main} knows better */
 		if (!strcmp(o->script, "-") || !strcmp(o->script, "Standard input code"))
-			return set(out, !o->stack_cut && outermost_file(o) ? outermost_file(o) : o->script, true, NULL);
+			return set(out,
+				   !o->stack_cut && outermost_file(o) ? outermost_file(o)
+								      : o->script,
+				   true, NULL);
 		stpcpy(stpcpy(stpcpy(path, o->cwd), o->cwd[1] ? "/" : ""), o->script);
 		return set(out, path, false, "the worker may have changed its directory");
 	}
@@ -375,17 +387,21 @@ static bool in_directory(const char *path, const char *dir)
 	return dir && slash && (n ? strlen(dir) == n && !strncmp(path, dir, n) : !strcmp(dir, "/"));
 }
 
-/* An engine that cannot be read: its calls name the script as the server or the command line gave it. */
+/* An engine that cannot be read: its calls name the script as the server or the command line gave
+ * it. */
 static int unreadable_primary(const struct origin *o, struct primary *out)
 {
-	static const char called[] = "the engine's memory cannot be read: the script is the one that it was called to execute";
-	static const char opened[] = "the engine's memory cannot be read: the script is the last one that its worker opened";
+	static const char called[] = "the engine's memory cannot be read: the script is the one "
+				     "that it was called to execute";
+	static const char opened[] = "the engine's memory cannot be read: the script is the last "
+				     "one that its worker opened";
 	const char *reason = o->flags & ST_O_SCRIPT_OPEN ? opened : called;
 	char path[1024];
 
 	if (!o->script || o->script_cut)
 		return -ENOENT;
-	/* engines change to the primary script's directory: a file of another one is included, or of another request */
+	/* engines change to the primary script's directory: a file of another one is included, or
+	 * of another request */
 	if ((o->flags & ST_O_SCRIPT_OPEN) && !in_directory(o->script, o->cwd))
 		return -ENOENT;
 	if (o->script[0] == '/' || !strcmp(o->script, "Standard input code") || !o->cwd)
@@ -412,8 +428,10 @@ int origin_primary(const struct origin *o, struct primary *out)
 		return set(out, o->filename, !o->filename_cut, path_was_cut);
 	if (o->included && o->included[0] == '/')
 		return set(out, o->included, false,
-			   "only the first file of the request is known, which may be an auto_prepend_file");
+			   "only the first file of the request is known, which may be an "
+			   "auto_prepend_file");
 	if (outermost_file(o))
-		return set(out, outermost_file(o), false, "only the outermost frame of the stack names a file");
+		return set(out, outermost_file(o), false,
+			   "only the outermost frame of the stack names a file");
 	return -ENOENT;
 }

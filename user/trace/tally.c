@@ -42,7 +42,8 @@ void tally_free(struct tally *t)
 	for (int by = 0; by < BY_COUNT; by++) {
 		struct entry *e, *next;
 
-		HASH_ITER(hh, t->by[by], e, next) {
+		HASH_ITER(hh, t->by[by], e, next)
+		{
 			HASH_DEL(t->by[by], e);
 			entry_free(e);
 		}
@@ -169,7 +170,8 @@ static int more_messages(const void *a, const void *b)
 	return x->first_wall_ns < y->first_wall_ns ? -1 : x->first_wall_ns > y->first_wall_ns;
 }
 
-size_t tally_rows(struct tally *t, enum tally_by by, struct tally_row *rows, size_t max, size_t *more)
+size_t tally_rows(struct tally *t, enum tally_by by, struct tally_row *rows, size_t max,
+		  size_t *more)
 {
 	size_t n = HASH_COUNT(t->by[by]) + (t->other[by] ? 1 : 0), at = 0;
 	const struct tally_row **all = calloc(n ? n : 1, sizeof(*all));

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Counts by script, uid, vhost, client and source. Pure; memory is bounded by TALLY_MAX_KEYS keys of each kind, further ones share one row. */
+/* Counts by script, uid, vhost, client and source. Pure; memory is bounded by TALLY_MAX_KEYS keys
+ * of each kind, further ones share one row. */
 #ifndef ST_TALLY_H
 #define ST_TALLY_H
 
@@ -16,10 +17,11 @@ void tally_free(struct tally *t);
 void tally_add(struct tally *t, const struct mail_event *e);
 
 /*
- * At most `max` rows of a kind, most messages first, into `rows` (strings stay the tally's); *more: how many keys are left out.
- * Returns the number of rows.
+ * At most `max` rows of a kind, most messages first, into `rows` (strings stay the tally's); *more:
+ * how many keys are left out. Returns the number of rows.
  */
-size_t tally_rows(struct tally *t, enum tally_by by, struct tally_row *rows, size_t max, size_t *more);
+size_t tally_rows(struct tally *t, enum tally_by by, struct tally_row *rows, size_t max,
+		  size_t *more);
 
 struct tally_totals {
 	uint64_t messages, attempts, connects, removals;
