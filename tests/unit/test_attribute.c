@@ -974,6 +974,72 @@ static void every_source(void **state)
 	}
 }
 
+static const char *login_name(void *arg, const struct queued *q)
+{
+	(void)arg;
+	return q->injection && q->injection->checker_count ? "info@shop.test" : NULL;
+}
+
+/* qmail: the log names the mailbox; RELAYCLIENT that came later says that there is one. */
+static void smtp_logins(void **state)
+{
+	static const struct {
+		bool checker, relayed, log;
+		enum source source;
+		const char *user;
+	} cases[] = {
+		{false, false, true, SOURCE_SMTP, NULL},
+		{true, false, true, SOURCE_SMTP_AUTH, "info@shop.test"},
+		{true, true, true, SOURCE_SMTP_AUTH, "info@shop.test"},
+		{false, true, true, SOURCE_SMTP_AUTH, NULL},
+		{true, true, false, SOURCE_SMTP_AUTH, NULL},
+		{true, false, false, SOURCE_SMTP, NULL},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < array_size(cases); i++) {
+		_scene_;
+		const struct mail_event *e;
+
+		s->ops.login = cases[i].log ? login_name : NULL;
+		s->injection.role = ST_ROLE_SMTPD;
+		s->injection.checker_count = cases[i].checker;
+		s->injection.relayed = cases[i].relayed;
+		s->queued.actor.run = RUN_QUEUER;
+		s->queued.actor.before = RUN_SMTPD;
+		e = queued(s);
+		assert_int_equal(e->source, cases[i].source);
+		expect_str(e->auth_user, cases[i].user);
+		assert_int_equal(has(e, EVIDENCE_MAIL_LOG), cases[i].user != NULL);
+	}
+}
+
+/* Postfix: the file is gone, and cleanup's peer says what it was. */
+static void a_peer_without_a_file(void **state)
+{
+	_scene_;
+	const struct mail_event *e;
+
+	(void)state;
+	s->queued.injection = NULL;
+	s->queued.has_facts = false;
+	s->queued.no_facts = "gone";
+	s->queued.actor.run = RUN_SMTPD;
+	e = queued(s);
+	assert_int_equal(e->source, SOURCE_SMTP);
+	assert_int_equal(e->attribution, ATTRIBUTION_INFERRED); /* it may have logged in */
+	expect_str(e->reason, "gone");
+	s->queued.actor.run = RUN_FORWARD;
+	assert_int_equal(queued(s)->source, SOURCE_FORWARD);
+	s->queued.actor.run = RUN_BOUNCE;
+	s->queued.logged = true;
+	snprintf(s->queued.facts.parent_id, QUEUE_ID_MAX, "4054AA7EA39");
+	e = queued(s);
+	assert_int_equal(e->source, SOURCE_BOUNCE);
+	expect_str(e->parent_queue_id, "4054AA7EA39");
+	assert_true(has(e, EVIDENCE_MAIL_LOG));
+}
+
 static void what_the_file_says_when_nobody_was_seen(void **state)
 {
 	_scene_;
@@ -1026,12 +1092,16 @@ static void attempts(void **state)
 static void removals(void **state)
 {
 	static const struct {
-		bool aborted, by_mta;
+		bool aborted, by_mta, bounced, by_tool;
 		const char *remover;
-	} cases[] = {{false, true, "delivered"},
-		     {false, false, "administrator"},
-		     {true, true, "aborted"},
-		     {true, false, "aborted"}};
+	} cases[] = {{false, true, false, false, "delivered"},
+		     {false, true, true, false, "bounced"},
+		     {false, false, false, false, "administrator"},
+		     {false, false, true, false,
+		      "administrator"}, /* bounced, and then somebody's rm */
+		     {false, true, false, true, "administrator"}, /* postsuper -d */
+		     {true, true, false, false, "aborted"},
+		     {true, false, false, false, "aborted"}};
 	_scene_;
 
 	(void)state;
@@ -1039,7 +1109,9 @@ static void removals(void **state)
 		struct removed r = {.queue = &s->queue,
 				    .id = "X",
 				    .actor = {.uid = 5, .task = {.tgid = 6}},
-				    .aborted = cases[i].aborted};
+				    .aborted = cases[i].aborted,
+				    .bounced = cases[i].bounced,
+				    .by_tool = cases[i].by_tool};
 		struct mail_event e;
 
 		attribute_removed(&r, cases[i].by_mta, &e);
@@ -1124,6 +1196,8 @@ int main(void)
 		cmocka_unit_test(a_user_at_a_terminal),
 		cmocka_unit_test(a_uid_without_a_name_and_a_container),
 		cmocka_unit_test(every_source),
+		cmocka_unit_test(smtp_logins),
+		cmocka_unit_test(a_peer_without_a_file),
 		cmocka_unit_test(what_the_file_says_when_nobody_was_seen),
 		cmocka_unit_test(attempts),
 		cmocka_unit_test(removals),

@@ -236,6 +236,42 @@ static void growth_per_minute(void **state)
 	assert_true(e.growth_per_minute >= 0 && e.growth_per_minute < 1e9);
 }
 
+/* A file in flight whose writer is killed is an orphan until somebody removes it; the books balance
+ * all the time. */
+static void orphans(void **state)
+{
+	struct balance b;
+	struct queue_event e;
+
+	(void)state;
+	balance_init(&b, "qmail", "/q");
+	still(&b, 100, 1);
+	balance_change(&b, 1, true);
+	balance_change(&b, 1, true);
+	e = still(&b, 102, 2);
+	assert_int_equal(e.unexplained, 0);
+	assert_int_equal(e.in_flight, 2);
+	assert_string_equal(e.note, "2 files are being written and no message yet");
+	balance_orphan(&b, 1);
+	e = still(&b, 102, 3);
+	assert_int_equal(e.unexplained, 0);
+	assert_int_equal(e.in_flight, 1);
+	assert_int_equal(e.orphans, 1);
+	assert_string_equal(e.note,
+			    "1 file is being written and no message yet; 1 file is left by a "
+			    "killed process and will be no message");
+	balance_change(&b, -1, true);
+	e = still(&b, 101, 4);
+	assert_string_equal(e.note, "1 file is left by a killed process and will be no message");
+	/* qmail-send's clean-up, 36 hours later */
+	balance_orphan(&b, -1);
+	balance_change(&b, -1, true);
+	e = still(&b, 100, 5);
+	assert_int_equal(e.unexplained, 0);
+	assert_int_equal(e.orphans, 0);
+	assert_null(e.note);
+}
+
 static void verdicts(void **state)
 {
 	struct balance b[2] = {0};
@@ -283,6 +319,7 @@ int main(void)
 		cmocka_unit_test(files_in_flight),
 		cmocka_unit_test(missing_directory),
 		cmocka_unit_test(growth_per_minute),
+		cmocka_unit_test(orphans),
 		cmocka_unit_test(verdicts),
 	};
 
