@@ -113,42 +113,51 @@ uint64_t session_late_lost(const struct session *s)
 	return s->late ? queue_watch_lost(s->late->watch) + s->late->unread : 0;
 }
 
-void session_late_actor(void *arg, struct actor *out)
+/* What is known of a process; NULL: it is gone, and was not asked for in its last moments. */
+static const struct procfs_process *ask(struct late *l, uint32_t tgid)
 {
-	struct session *s = arg;
-	struct late *l = s->late;
-	uint64_t now = clock_boot_ns(), start;
+	uint64_t now = clock_boot_ns(), start = procfs_start(tgid);
 	struct who *w = NULL;
 
-	out->netns = l->own_netns;
-	start = procfs_start(out->task.tgid);
-	HASH_FIND(hh, l->who, &out->task.tgid, sizeof(out->task.tgid), w);
+	HASH_FIND(hh, l->who, &tgid, sizeof(tgid), w);
 	if (w && (start ? w->process.start != start : now - w->seen > KEEP_WHO_NS)) {
 		forget(l, w);
 		w = NULL;
 	}
 	if (!w && start) {
+		struct procfs_process process;
+
+		if (procfs_process(tgid, &process))
+			return NULL;
 		if (HASH_COUNT(l->who) >= MAX_WHO)
 			forget(l, l->who);
 		w = calloc(1, sizeof(*w));
-		if (!w || procfs_process(out->task.tgid, &w->process)) {
-			free(w);
-			return;
-		}
-		w->tgid = out->task.tgid;
+		if (!w)
+			return NULL;
+		w->tgid = tgid;
+		w->process = process;
+		/* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): the one that was forgotten is in no
+		 * bucket */
 		HASH_ADD(hh, l->who, tgid, sizeof(w->tgid), w);
 	}
-	if (!w)
-		return;
-	if (start)
+	if (w && start)
 		w->seen = now;
-	out->uid = w->process.uid;
-	out->euid = w->process.euid;
-	out->nspid = w->process.nspid;
-	out->exe = w->process.exe;
-	if (w->process.netns)
-		out->netns = w->process.netns;
-	memcpy(out->comm, w->process.comm, sizeof(w->process.comm));
+	return w ? &w->process : NULL;
+}
+
+void session_late_actor(void *arg, struct actor *out)
+{
+	struct session *s = arg;
+	const struct procfs_process *p = ask(s->late, out->task.tgid);
+
+	out->netns = p && p->netns ? p->netns : s->late->own_netns;
+	if (!p)
+		return;
+	out->uid = p->uid;
+	out->euid = p->euid;
+	out->nspid = p->nspid;
+	out->exe = p->exe;
+	memcpy(out->comm, p->comm, sizeof(p->comm));
 }
 
 void session_late_drain(struct session *s, probe_fn on_record)

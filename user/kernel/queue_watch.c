@@ -100,7 +100,7 @@ int queue_watch_new(struct queue_watch **out)
 		return -ENOMEM;
 	for (size_t i = 0; i < MAX_QUEUES; i++)
 		w->queue[i].root = -1;
-	w->fd = fanotify_init(WATCH_FLAGS, O_RDONLY | O_CLOEXEC | O_LARGEFILE);
+	w->fd = fanotify_init(WATCH_FLAGS, O_RDONLY | O_CLOEXEC);
 	if (w->fd < 0) {
 		int err = -errno;
 
@@ -239,12 +239,10 @@ static int mark(const struct queue_watch *w, int fd, uint32_t ops, unsigned dept
 static int dir_add(struct queue_watch *w, const struct object *o, uint32_t queue, const char *path,
 		   uint32_t ops, unsigned depth)
 {
-	_free_ char *copy = strdup(path);
 	struct dir *d = dir_find(w, o);
 	bool is_new = !d;
+	char *copy;
 
-	if (!copy)
-		return -ENOMEM;
 	if (!d) {
 		if (HASH_COUNT(w->dirs) >= MAX_DIRS)
 			return -ENOSPC;
@@ -254,8 +252,14 @@ static int dir_add(struct queue_watch *w, const struct object *o, uint32_t queue
 		d->object = *o;
 		HASH_ADD(hh, w->dirs, object, object_size(o), d);
 	}
+	copy = strdup(path);
+	if (!copy) {
+		if (is_new)
+			dir_free(w, d);
+		return -ENOMEM;
+	}
 	free(d->path);
-	d->path = take_ptr(copy);
+	d->path = copy;
 	d->queue = queue;
 	d->ops = ops;
 	d->depth = depth;
@@ -325,7 +329,7 @@ static int mark_children(struct queue_watch *w, uint32_t queue, int fd, const ch
 static int mark_tree(struct queue_watch *w, uint32_t queue, const char *path, unsigned depth)
 {
 	uint32_t ops = ops_of(&w->queue[queue].rules, path);
-	struct object object;
+	struct object object = {0};
 	_close_ int fd = -1;
 	struct stat st;
 	int err;
@@ -378,7 +382,7 @@ int queue_watch_add(struct queue_watch *w, int root, const struct st_queue_root 
 static void refresh(struct queue_watch *w, struct dir *d)
 {
 	_close_ int fd = open_below(w->queue[d->queue].root, d->path);
-	struct object now;
+	struct object now = {0};
 
 	if (fd == -ENOENT || fd == -ENOTDIR || fd == -ELOOP) {
 		dir_free(w, d);
@@ -428,9 +432,11 @@ static size_t keep_name(struct queue_watch *w, const char *dir, const char *name
 static void keep_event(struct queue_watch *w, uint32_t op, uint32_t queue, uint32_t flags,
 		       uint32_t pid, size_t name, size_t old)
 {
-	struct event *all = grow(w->events, w->count, &w->room, sizeof(*all));
+	struct event *all = NULL;
 
-	if (!all || name == SIZE_MAX) {
+	if (name != SIZE_MAX)
+		all = grow(w->events, w->count, &w->room, sizeof(*all));
+	if (!all) {
 		w->lost++;
 		return;
 	}
@@ -478,8 +484,6 @@ static int read_told(const struct fanotify_event_metadata *m, struct told *t)
 	const char *at = (const char *)m + m->metadata_len, *end = (const char *)m + m->event_len;
 	int err = 0;
 
-	t->name = t->old = NULL;
-	t->has_target = false;
 	while (!err && (size_t)(end - at) >= sizeof(struct fanotify_event_info_header)) {
 		struct fanotify_event_info_header h;
 
@@ -561,8 +565,8 @@ static void on_rename(struct queue_watch *w, const struct told *t, uint32_t pid)
 static void on_event(struct queue_watch *w, const struct fanotify_event_metadata *m)
 {
 	uint32_t pid = (uint32_t)m->pid;
+	struct told t = {0};
 	const struct dir *d;
-	struct told t;
 
 	if ((m->mask & FAN_Q_OVERFLOW) || read_told(m, &t)) {
 		w->lost++;
@@ -601,7 +605,7 @@ static bool was_told(const struct queue_watch *w, uint32_t queue, const char *pa
 static const struct departure *departed(const struct queue_watch *w, int fd, const char *name,
 					uint32_t queue)
 {
-	struct object o;
+	struct object o = {0};
 
 	if (!w->departed || object_of(fd, name, &o))
 		return NULL;
