@@ -136,8 +136,7 @@ static const struct procfs_process *ask(struct late *l, uint32_t tgid)
 			return NULL;
 		w->tgid = tgid;
 		w->process = process;
-		/* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): the one that was forgotten is in no
-		 * bucket */
+		/* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): it is in no bucket */
 		HASH_ADD(hh, l->who, tgid, sizeof(w->tgid), w);
 	}
 	if (w && start)
