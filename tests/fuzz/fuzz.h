@@ -15,7 +15,8 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 /* A property that has to hold whatever comes in. */
-#define must(what) ((what) ? (void)0 : (fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #what), abort()))
+#define must(what)                                                                                 \
+	((what) ? (void)0 : (fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #what), abort()))
 
 struct input {
 	const uint8_t *at;
@@ -58,14 +59,16 @@ static inline int memory_file(struct input part)
 	return fd;
 }
 
-/* The directory of this process's files, on a file system in memory; tests/fuzz/run names one and removes it. */
+/* The directory of this process's files, on a file system in memory; tests/fuzz/run names one and
+ * removes it. */
 static inline const char *fuzz_directory(void)
 {
 	static char path[64];
 	const char *named = getenv("FUZZ_DIRECTORY");
 
 	if (!path[0]) {
-		snprintf(path, sizeof(path), "%s", named ? named : "/dev/shm/spamtrace-fuzz-XXXXXX");
+		snprintf(path, sizeof(path), "%s",
+			 named ? named : "/dev/shm/spamtrace-fuzz-XXXXXX");
 		must(named || mkdtemp(path));
 	}
 	return path;

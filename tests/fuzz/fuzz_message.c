@@ -11,9 +11,11 @@ static void received(void *arg, const char *value, size_t len)
 
 	(void)arg;
 	if (message_received(value, len, &r) == 0)
-		must(memchr(r.helo, 0, sizeof(r.helo)) && memchr(r.client_ip, 0, sizeof(r.client_ip)) &&
-		     memchr(r.auth_user, 0, sizeof(r.auth_user)) && memchr(r.login, 0, sizeof(r.login)) &&
-		     memchr(r.by, 0, sizeof(r.by)) && memchr(r.id, 0, sizeof(r.id)));
+		must(memchr(r.helo, 0, sizeof(r.helo)) &&
+		     memchr(r.client_ip, 0, sizeof(r.client_ip)) &&
+		     memchr(r.auth_user, 0, sizeof(r.auth_user)) &&
+		     memchr(r.login, 0, sizeof(r.login)) && memchr(r.by, 0, sizeof(r.by)) &&
+		     memchr(r.id, 0, sizeof(r.id)));
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -25,7 +27,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	memcpy(copy, data, size);
 	message_facts_init(&facts);
 	message_headers(copy, size, &facts);
-	must(memchr(facts.subject, 0, sizeof(facts.subject)) && memchr(facts.from, 0, sizeof(facts.from)));
+	must(memchr(facts.subject, 0, sizeof(facts.subject)) &&
+	     memchr(facts.from, 0, sizeof(facts.from)));
 	message_each_received(copy, size, received, NULL);
 	received(NULL, copy, size);
 	for (size_t room = 1; room <= sizeof(out); room += 97) {

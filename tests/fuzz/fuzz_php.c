@@ -10,7 +10,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct php_image image;
 
 	if (php_image_open(fd, &image) == 0) {
-		must(memchr(image.version, 0, sizeof(image.version)) && memchr(image.reason, 0, sizeof(image.reason)));
+		must(memchr(image.version, 0, sizeof(image.version)) &&
+		     memchr(image.reason, 0, sizeof(image.reason)));
 		must(image.st.usable == !image.reason[0]);
 	}
 	close(fd);

@@ -14,9 +14,18 @@ static const struct {
 	 {"todo", "intd", "info/1", "mess/1", "local/1", "remote/1"},
 	 "24",
 	 {"mess/1/24", "todo/24", "info/1/24", "local/1/24", "remote/1/24", "intd/24"}},
-	{&mta_postfix, {"active", "maildrop", "incoming", "deferred", "hold"}, "30747A7E947", {"active/30747A7E947"}},
-	{&mta_postfix, {"active", "maildrop", "incoming", "deferred", "hold"}, "30747A7E947", {"maildrop/30747A7E947"}},
-	{&mta_exim, {"."}, "1xUqI7-0007Dc-0z", {"1xUqI7-0007Dc-0z-H", "1xUqI7-0007Dc-0z-D", "1xUqI7-0007Dc-0z-J"}},
+	{&mta_postfix,
+	 {"active", "maildrop", "incoming", "deferred", "hold"},
+	 "30747A7E947",
+	 {"active/30747A7E947"}},
+	{&mta_postfix,
+	 {"active", "maildrop", "incoming", "deferred", "hold"},
+	 "30747A7E947",
+	 {"maildrop/30747A7E947"}},
+	{&mta_exim,
+	 {"."},
+	 "1xUqI7-0007Dc-0z",
+	 {"1xUqI7-0007Dc-0z-H", "1xUqI7-0007Dc-0z-D", "1xUqI7-0007Dc-0z-J"}},
 	{&mta_sendmail, {"."}, "6ALIxnvF028821", {"qf6ALIxnvF028821", "df6ALIxnvF028821"}},
 	{&mta_nullmailer, {"queue", "tmp"}, "1795287642.29413", {"queue/1795287642.29413"}},
 };
@@ -38,10 +47,13 @@ static int on_entry(void *arg, const struct queue_entry *e)
 static void check_facts(const struct message_facts *f)
 {
 	must(memchr(f->sender, 0, sizeof(f->sender)) && memchr(f->from, 0, sizeof(f->from)));
-	must(memchr(f->subject, 0, sizeof(f->subject)) && memchr(f->message_id, 0, sizeof(f->message_id)));
-	must(memchr(f->auth_user, 0, sizeof(f->auth_user)) && memchr(f->client_ip, 0, sizeof(f->client_ip)));
+	must(memchr(f->subject, 0, sizeof(f->subject)) &&
+	     memchr(f->message_id, 0, sizeof(f->message_id)));
+	must(memchr(f->auth_user, 0, sizeof(f->auth_user)) &&
+	     memchr(f->client_ip, 0, sizeof(f->client_ip)));
 	must(memchr(f->helo, 0, sizeof(f->helo)) && memchr(f->login, 0, sizeof(f->login)));
-	must(memchr(f->parent_id, 0, sizeof(f->parent_id)) && memchr(f->first_id, 0, sizeof(f->first_id)));
+	must(memchr(f->parent_id, 0, sizeof(f->parent_id)) &&
+	     memchr(f->first_id, 0, sizeof(f->first_id)));
 	must(memchr(f->php_script, 0, sizeof(f->php_script)));
 	must(f->recipients >= COUNT_UNKNOWN && f->bytes >= COUNT_UNKNOWN);
 }

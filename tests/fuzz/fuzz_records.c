@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * A stream of ring records through decode, origins, correlation and attribution. Types, sizes and identities are made plausible, so that
- * stories come about: few tasks, few origins, few queue names; everything else is as it comes.
+ * A stream of ring records through decode, origins, correlation and attribution. Types, sizes and
+ * identities are made plausible, so that stories come about: few tasks, few origins, few queue
+ * names; everything else is as it comes.
  */
 #include "fuzz.h"
 
@@ -13,9 +14,9 @@
 
 static const size_t sizes[ST_TYPE_COUNT] = {
 	[ST_ORIGIN] = sizeof(struct st_origin), [ST_FORK] = sizeof(struct st_fork),
-	[ST_EXEC] = sizeof(struct st_exec),	[ST_EXIT] = sizeof(struct st_exit),
-	[ST_QUEUE] = sizeof(struct st_queue),	[ST_CONNECT] = sizeof(struct st_connect),
-	[ST_OPEN] = sizeof(struct st_open),	[ST_IMAGE] = sizeof(struct st_image),
+	[ST_EXEC] = sizeof(struct st_exec),     [ST_EXIT] = sizeof(struct st_exit),
+	[ST_QUEUE] = sizeof(struct st_queue),   [ST_CONNECT] = sizeof(struct st_connect),
+	[ST_OPEN] = sizeof(struct st_open),     [ST_IMAGE] = sizeof(struct st_image),
 };
 
 struct world {
@@ -45,8 +46,8 @@ static const char *program_at(void *arg, const struct st_inode *exe, uint32_t *r
 
 static const char *program(void *arg, uint32_t id, const struct mta **mta)
 {
-	static const char *const paths[] = {"/usr/sbin/sendmail", "/usr/sbin/exim4", "/var/qmail/bin/qmail-queue",
-					    "/usr/sbin/postdrop"};
+	static const char *const paths[] = {"/usr/sbin/sendmail", "/usr/sbin/exim4",
+					    "/var/qmail/bin/qmail-queue", "/usr/sbin/postdrop"};
 
 	(void)arg;
 	*mta = mta_all[id % 5];
@@ -106,6 +107,12 @@ static void on_counted(void *arg, struct mta_queue *q, int change, bool in_fligh
 	must(q && (change == 1 || change == -1));
 }
 
+static void on_orphaned(void *arg, struct mta_queue *q, int change)
+{
+	(void)arg;
+	must(q && (change == 1 || change == -1));
+}
+
 static void on_connected(void *arg, const struct st_connect *k, const struct origin *o)
 {
 	struct world *w = arg;
@@ -122,7 +129,8 @@ static int open_message(void *arg, struct mta_queue *q, const char *id)
 	return ((struct world *)arg)->dice & 1 ? -ENOENT : 7;
 }
 
-static int read_facts(void *arg, struct mta_queue *q, int fd, const char *id, uint32_t pid, struct message_facts *out)
+static int read_facts(void *arg, struct mta_queue *q, int fd, const char *id, uint32_t pid,
+		      struct message_facts *out)
 {
 	static const int answers[] = {0, 0, -EAGAIN, -ESTALE, -EINVAL};
 
@@ -144,6 +152,26 @@ static bool alive(void *arg, const struct st_task *task)
 {
 	(void)task;
 	return ((struct world *)arg)->dice & 2;
+}
+
+static void environment(void *arg, struct origin *o)
+{
+	static const char text[] =
+		"SCRIPT_FILENAME=/srv/a/x.php\0HTTP_HOST=a.test\0REMOTE_ADDR=192.0.2.1";
+	char *block = malloc(sizeof(text));
+
+	must(block);
+	memcpy(block, text, sizeof(text));
+	if (((struct world *)arg)->dice & 4)
+		origin_take_environment(o, block, sizeof(text));
+	else
+		free(block);
+}
+
+static int still_running(void *arg, const struct origin *o)
+{
+	(void)o;
+	return ((struct world *)arg)->dice % 3 - 1;
 }
 
 /* Few of each, so that records meet. */
@@ -205,19 +233,35 @@ static void read_all(const struct record *r)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	struct world w = {.attribute = {.user = user, .php_version = version, .program_at = program_at,
-					.program = program, .vhost = vhost, .origin = by_id,
-					.container = container, .arg = &w}};
-	const struct correlate_ops ops = {.queued = on_queued, .attempted = on_attempted, .removed = on_removed,
-					  .counted = on_counted, .connected = on_connected, .open = open_message,
-					  .facts = read_facts, .close = close_message, .program = program,
-					  .alive = alive, .arg = &w};
+	struct world w = {.attribute = {.user = user,
+					.php_version = version,
+					.program_at = program_at,
+					.program = program,
+					.vhost = vhost,
+					.origin = by_id,
+					.container = container,
+					.arg = &w}};
+	const struct correlate_ops ops = {.queued = on_queued,
+					  .attempted = on_attempted,
+					  .removed = on_removed,
+					  .counted = on_counted,
+					  .connected = on_connected,
+					  .open = open_message,
+					  .facts = read_facts,
+					  .close = close_message,
+					  .program = program,
+					  .alive = alive,
+					  .environment = environment,
+					  .still_running = still_running,
+					  .orphaned = on_orphaned,
+					  .arg = &w};
 	struct mta_queue queues[5] = {0};
 	struct input in = {data, size};
 	uint64_t now = 1000000000;
 
 	for (size_t i = 0; i < 5; i++)
-		queues[i] = (struct mta_queue){.mta = mta_all[i], .directory = "/q", .inner = "/q", .fd = -1, .split = 23};
+		queues[i] = (struct mta_queue){
+			.mta = mta_all[i], .directory = "/q", .inner = "/q", .fd = -1, .split = 23};
 	must(correlate_new(&ops, queues, 5, &w.c) == 0);
 	while (in.left > 4) {
 		uint8_t type = take_byte(&in), how = take_byte(&in);

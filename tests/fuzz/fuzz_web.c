@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Configurations of Apache and nginx. The first byte says which; sections are the main file and two that it may include. */
+/* Configurations of Apache and nginx. The first byte says which; sections are the main file and two
+ * that it may include. */
 #include "fuzz.h"
 
 #include "web/apache.h"
@@ -10,14 +11,17 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static const char *const names[2][3] = {
-		{"etc/apache2/apache2.conf", "etc/apache2/sites-enabled/a.conf", "etc/apache2/b.conf"},
+		{"etc/apache2/apache2.conf", "etc/apache2/sites-enabled/a.conf",
+		 "etc/apache2/b.conf"},
 		{"etc/nginx/nginx.conf", "etc/nginx/sites-enabled/a.conf", "etc/nginx/b.conf"}};
 	struct input in = {data, size};
 	int nginx = take_byte(&in) & 1;
-	const struct apache_start apache_start = {.config = "apache2.conf", .server_root = "/etc/apache2"};
+	const struct apache_start apache_start = {.config = "apache2.conf",
+						  .server_root = "/etc/apache2"};
 	const struct nginx_start nginx_start = {"/etc/nginx", "/etc/nginx/nginx.conf"};
 	const struct web_server server = {.hostname = "host.test"};
-	struct vhost_query query = {.docroot = "/srv/a", .script = "/srv/a/x.php", .host_header = "a.test"};
+	struct vhost_query query = {
+		.docroot = "/srv/a", .script = "/srv/a/x.php", .host_header = "a.test"};
 	struct vhost_answer answer;
 	struct vhost_table *t = vhost_table_new();
 	struct rootfs fs = {.fd = -1};
