@@ -6,9 +6,9 @@
 
 #include "php.bpf.h"
 
-#define EXEC_MASK 4095
-#define ARGS_MAX  2048
-#define ENV_MAX   2048
+#define EXEC_MASK 2047
+#define ARGS_MAX  1024
+#define ENV_MAX   1024
 
 struct exec_record {
 	struct st_exec e;

@@ -69,8 +69,8 @@ static void argument_blocks(void **state)
 	static const struct {
 		size_t arg; /* length of argv[1]; the block is that and "a\0" and a NUL */
 		size_t total;
-	} cases[] = {{0, 3},       {100, 103},   {2043, 2046},    {2044, 2047},
-		     {2045, 2048}, {2046, 2049}, {100000, 100003}};
+	} cases[] = {{0, 3},       {100, 103},   {1019, 1022},    {1020, 1023},
+		     {1021, 1024}, {1022, 1025}, {100000, 100003}};
 	char *argv[] = {(char *)"a", NULL, NULL};
 
 	(void)state;
@@ -85,10 +85,10 @@ static void argument_blocks(void **state)
 		argv[1] = arg;
 		r = exec_record(&(struct exec_case){.path = h.sendmail, .argv = argv});
 		e = as(st_exec, r);
-		n = cases[i].total < 2047 ? cases[i].total : 2047;
+		n = cases[i].total < 1023 ? cases[i].total : 1023;
 		assert_int_equal(e->argc_total, cases[i].total);
 		assert_int_equal(e->args.len, n);
-		assert_int_equal(e->args.cut, cases[i].total > 2047);
+		assert_int_equal(e->args.cut, cases[i].total > 1023);
 		assert_memory_equal(record_text(r, e->args).s, "a\0", 2);
 		assert_memory_equal(record_text(r, e->args).s + 2, arg, n - 2);
 	}
@@ -114,7 +114,7 @@ static void odd_arguments(void **state)
 static void environments(void **state)
 {
 	static char *argv[] = {(char *)"qmail-smtpd", NULL};
-	static const size_t lengths[] = {10, 2045, 2046, 2047, 2048, 50000};
+	static const size_t lengths[] = {10, 1021, 1022, 1023, 1024, 50000};
 
 	(void)state;
 	for (size_t i = 0; i < array_size(lengths); i++) {
@@ -129,9 +129,9 @@ static void environments(void **state)
 		r = exec_record(&(struct exec_case){.path = h.smtpd, .argv = argv, .envp = envp});
 		env = as(st_exec, r)->env;
 		assert_int_equal(as(st_exec, r)->role, ST_ROLE_SMTPD);
-		assert_int_equal(env.len, total < 2047 ? total : 2047);
-		assert_int_equal(env.cut, total > 2047);
-		if (total < 2047)
+		assert_int_equal(env.len, total < 1023 ? total : 1023);
+		assert_int_equal(env.cut, total > 1023);
+		if (total < 1023)
 			assert_memory_equal(record_text(r, env).s + lengths[i] + 1,
 					    "TCPREMOTEIP=192.0.2.1", 22);
 		/* the working directory still has room */
