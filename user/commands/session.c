@@ -157,7 +157,8 @@ static const char *login(void *arg, const struct queued *q)
 	if (!s->logins)
 		return NULL;
 	if (!i)
-		return q->has_facts ? NULL : logins_by_id(s->logins, q->id, a_little_before(q->time));
+		return q->has_facts ? NULL
+				    : logins_by_id(s->logins, q->id, a_little_before(q->time));
 	for (unsigned n = i->checker_count;
 	     n > 0 && i->checker_count - n < array_size(i->checkers) && !user; n--)
 		user = logins_by_pid(s->logins, i->checkers[(n - 1) % array_size(i->checkers)],
