@@ -83,7 +83,7 @@ static void describe(struct balance *b, int64_t partial)
 	if (b->unexplained > 0 && partial >= b->unexplained)
 		snprintf(b->note, sizeof(b->note),
 			 "%" PRId64 " more than the hooks saw come in: files in flight or left by "
-				    "a killed process",
+			 "a killed process",
 			 b->unexplained);
 	else if (b->unexplained > 0)
 		snprintf(b->note, sizeof(b->note),
