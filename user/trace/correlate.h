@@ -81,7 +81,7 @@ struct queued {
 	struct message_facts facts;
 	bool has_facts;
 	const char *no_facts; /* why not, NULL when there are */
-	bool logged;	      /* actor.peer is what the MTA's log says */
+	bool logged;          /* actor.peer is what the MTA's log says */
 };
 
 struct removed {
@@ -127,8 +127,9 @@ struct correlate_ops {
 	 */
 	void (*actor)(void *arg, struct actor *out);
 	/*
-	 * Postfix, where the file is gone: the daemon that made the message, by the log; out->parent_id when it is a bounce. NULL: not known (yet).
-	 * A NULL pointer: there is no log.
+	 * Postfix, where the file is gone: the daemon that made the message, by the log;
+	 * out->parent_id when it is a bounce. NULL: not known (yet). A NULL pointer: there is no
+	 * log.
 	 */
 	const char *(*daemon)(void *arg, const struct queued *q, struct message_facts *out);
 	/* How many records of queue operations were lost so far (and of lineage, where operations
