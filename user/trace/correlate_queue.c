@@ -210,7 +210,8 @@ static bool two_ids(const struct waiting *w)
 	return (!w->q.has_facts || w->q.facts.local) && !strcmp(w->q.queue->mta->name, "postfix");
 }
 
-/* A message whose file is gone, and nothing else tells whom cleanup had it from: the log does, a moment later. */
+/* A message whose file is gone, and nothing else tells whom cleanup had it from: the log does, a
+ * moment later. */
 static void ask_log(struct correlate *c, struct waiting *w)
 {
 	const char *daemon;
