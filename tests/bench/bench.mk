@@ -17,5 +17,7 @@ $(O)/bench/replay: tests/bench/replay.c $(O)/libspamtrace.a | $(O)/.dir
 
 .PHONY: bench
 bench: ## measure what tracing costs (root; QUICK=1: two minutes; DOCS=1: into docs/benchmark.md)
-	@scripts/setup build && scripts/setup check && \
-	  $(MAKE) --no-print-directory all standin $(BENCH_BIN) && O=$(O) tests/bench/run
+	@scripts/setup build
+	@scripts/setup check
+	@$(MAKE) --no-print-directory all standin $(BENCH_BIN)
+	@O=$(O) tests/bench/run
