@@ -36,10 +36,13 @@ struct script_state {
 	char inner[SCRIPT_ARGS];
 };
 
+/* Opened by an engine that changed into its directory next: that is how FPM and FastCGI start a request. */
+enum running_opened { OPENED_ONLY = 1, OPENED_AND_ENTERED = 2 };
+
 /* The script that a thread of an engine runs whose memory is not trusted. */
 #define RUNNING_PATH 512
 struct running_script {
-	__u32 opened; /* known from an open only, not from php_execute_script() */
+	__u32 opened; /* enum running_opened; 0: known from php_execute_script() */
 	char path[RUNNING_PATH];
 };
 

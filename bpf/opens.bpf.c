@@ -54,8 +54,11 @@ static __always_inline bool may_be_script(const char *name, __u32 len)
 }
 
 /*
- * A thread of an engine that can neither be read nor heard: what it opened last is the best guess
- * at what it runs. Absolute names only, as PHP resolves them before it opens.
+ * A thread of an engine that can neither be read nor heard. At the first run of a script, FPM and
+ * FastCGI open it and then change into its directory; what is opened afterwards is included or
+ * merely read, and a script that opcache knows is not opened at all. So an open counts only if a
+ * chdir() to just that directory follows, and until the next chdir(), with which the engine ends
+ * the request. Absolute names only, as PHP resolves them before it opens.
  */
 static __always_inline void guess_running(struct task_struct *task, __u64 thread, const char *path)
 {
@@ -71,10 +74,13 @@ static __always_inline void guess_running(struct task_struct *task, __u64 thread
 	if (path[0] != '/' || !program ||
 	    !php_find(task, program, &exe, &img, &base, &image, &known) || !img || img->called)
 		return;
+	s = bpf_map_lookup_elem(&running, &thread);
+	if (s && s->opened != OPENED_ONLY)
+		return;
 	s = bpf_map_lookup_elem(&running_room, &zero);
 	if (!s)
 		return;
-	s->opened = 1;
+	s->opened = OPENED_ONLY;
 	bpf_probe_read_kernel_str(s->path, sizeof(s->path), path);
 	if (bpf_map_update_elem(&running, &thread, s, BPF_ANY))
 		count_lost(ST_LOST_SCRIPT_MAP);
@@ -114,6 +120,44 @@ int script_open_exit(struct trace_event_raw_sys_exit *ctx)
 			    &self);
 	}
 	bpf_ringbuf_submit(r, BPF_RB_NO_WAKEUP);
+	return 0;
+}
+
+#define DIR_MAX 192
+
+/* Is `dir` the directory of `path`? */
+static __always_inline bool is_directory_of(const char *dir, const char *path)
+{
+	bool inside = true;
+
+	for (int i = 0; i < DIR_MAX; i++) {
+		if (inside && !dir[i]) {
+			if (path[i] != '/')
+				return false;
+			inside = false;
+		} else if (inside ? dir[i] != path[i] : path[i] == '/') {
+			return false;
+		} else if (!inside && !path[i]) {
+			return true;
+		}
+	}
+	return false; /* too long to tell */
+}
+
+SEC("tracepoint/syscalls/sys_enter_chdir")
+int script_dir_enter(struct trace_event_raw_sys_enter *ctx)
+{
+	__u64 thread = bpf_get_current_pid_tgid();
+	struct running_script *s = bpf_map_lookup_elem(&running, &thread);
+	char dir[DIR_MAX] = {};
+
+	if (!s || !s->opened)
+		return 0;
+	bpf_probe_read_user_str(dir, sizeof(dir), (const void *)ctx->args[0]);
+	if (s->opened == OPENED_ONLY && is_directory_of(dir, s->path))
+		s->opened = OPENED_AND_ENTERED;
+	else
+		bpf_map_delete_elem(&running, &thread);
 	return 0;
 }
 

@@ -292,6 +292,8 @@ static __always_inline __u64 unreadable_snapshot(
 	struct running_script *s = bpf_map_lookup_elem(&running, &thread);
 	struct small_record *r;
 
+	if (s && s->opened == OPENED_ONLY)
+		s = NULL;
 	*weak = !s || s->opened; /* perhaps it serves no PHP request, but starts a CGI program */
 	if (!s && img->called && program->role == ST_ROLE_HTTPD)
 		return 0;

@@ -91,7 +91,8 @@ enum st_origin_flags {
 	ST_O_UNREADABLE =
 		1 << 8, /* the engine's memory is not trusted: no request data, no stack */
 	ST_O_SCRIPT_CALL = 1 << 9,  /* script is what php_execute_script() was called with */
-	ST_O_SCRIPT_OPEN = 1 << 10, /* script is the last one that the worker opened */
+	ST_O_SCRIPT_OPEN = 1 << 10, /* script is one that the worker opened and whose directory it
+				       then entered */
 };
 
 enum st_frame_type { ST_FRAME_INTERNAL = 1, ST_FRAME_USER = 2, ST_FRAME_EVAL = 4 };

@@ -387,7 +387,9 @@ ROWS = [
     cli("strange-r", ("/usr/local/bin/php9.9", "-r", "mail('x@elsewhere.test', '[{t}] offer', 'body', 'X-Truth: {t};');"),
         attribution="inferred", why="only its directory is known", over=NOBODY),
     web("fpm-deaf", "mail", "cold", name="fpm-deaf-opened", included=False, attribution="inferred",
-        why="the last one that its worker opened", over=BLIND + NO_CLIENT),
+        why="opened before it entered its directory", over=BLIND + NO_CLIENT),
+    web("fpm-deaf", "popen", "cold", name="fpm-deaf-opened-include", attribution="inferred",
+        why="opened before it entered its directory", over=BLIND + NO_CLIENT),
     web("fpm-deaf", "mail", "warm", name="fpm-deaf-warm-include", attribution="inferred",
         why="only its directory is known", over=NOBODY + NO_CLIENT),
     # an engine that is seen for the first time when it sends

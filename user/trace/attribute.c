@@ -187,18 +187,21 @@ static void set_unreadable(const struct attribute_ops *ops, const struct origin 
 {
 	const struct origin *start = o->parent ? ops->origin(ops->arg, o->parent) : NULL;
 	const char *why = ops->php_reason ? ops->php_reason(ops->arg, o->image) : NULL;
+	bool named = start && origin_is_cgi(start) &&
+		     (start->request->translated || start->request->script);
 	const char *what = "only its directory is known";
 
 	e->evidence |= HAS(EVIDENCE_CWD);
-	if (origin_primary(o, &room->primary) == 0) {
+	/* an open is the weakest of the three */
+	if ((!named || !(o->flags & ST_O_SCRIPT_OPEN)) && origin_primary(o, &room->primary) == 0) {
 		e->script = room->primary.path;
 		e->evidence |=
 			HAS(o->flags & ST_O_SCRIPT_OPEN ? EVIDENCE_FILE_OPENS : EVIDENCE_PHP_CALL);
 		what = o->flags & ST_O_SCRIPT_OPEN
-			       ? "the script is the last one that its worker opened"
+			       ? "the script is the one that its worker opened before it entered "
+				 "its directory"
 			       : "the script is the one it was called to execute";
-	} else if (start && origin_is_cgi(start) &&
-		   (start->request->translated || start->request->script)) {
+	} else if (named) {
 		e->script = start->request->translated ? start->request->translated
 						       : start->request->script;
 		e->evidence |= HAS(EVIDENCE_ENVIRONMENT);

@@ -393,8 +393,8 @@ static int unreadable_primary(const struct origin *o, struct primary *out)
 {
 	static const char called[] = "the engine's memory cannot be read: the script is the one "
 				     "that it was called to execute";
-	static const char opened[] = "the engine's memory cannot be read: the script is the last "
-				     "one that its worker opened";
+	static const char opened[] = "the engine's memory cannot be read: the script is the one "
+				     "that its worker opened before it entered its directory";
 	const char *reason = o->flags & ST_O_SCRIPT_OPEN ? opened : called;
 	char path[1024];
 
