@@ -102,7 +102,8 @@ class Truth:
         return self.queue
 
     def settled(self, tokens):
-        return set(tokens) <= set(self.look().values())
+        return set(tokens) <= set(self.look().values()) and \
+            not (self.mta == "postfix" and os.listdir("/var/spool/postfix/maildrop"))
 
 
 def tokens(prefix, count):
