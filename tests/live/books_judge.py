@@ -36,6 +36,11 @@ def differ(what, ours, theirs):
     return "; ".join(parts)
 
 
+def attempt(record):
+    """A tracer sees the whole machine; what other stages do is in mount namespaces of theirs."""
+    return action(record) == "mail-attempted" and get(record, "container.id") is None
+
+
 class Judge:
     """sent: sender -> plan; log: books_log.Log; records: the recording; growth: by the driver's own
     count, per queue directory; attempts: how many injections came to nothing."""
@@ -48,7 +53,7 @@ class Judge:
         self.identities(sent, log, queued)
         self.names(sent, queued)
         self.check("injections that came to nothing", "" if attempts == (n := sum(
-            action(r) == "mail-attempted" for r in records)) else f"{attempts} were made, {n} are reported")
+            attempt(r) for r in records)) else f"{attempts} were made, {n} are reported")
         self.removals(log, records)
         self.samples(records, growth)
 
@@ -160,6 +165,8 @@ def controls(judge_with, records):
     before = failing(records)
     first = {}
     for i, r in enumerate(records):
+        if action(r) == "mail-attempted" and not attempt(r):
+            continue
         if action(r) != "mail-queued" or (get(r, "spamtrace.source") in KINDS["local"] and get(r, "email.sender.address")):
             first.setdefault(action(r), i)
         if action(r) == "queue-sampled":

@@ -144,7 +144,7 @@ def nullmailer(text):
 def qmail(text):
     log, open_, delivery, forwards, bounced, bounces = Log(), {}, {}, set(), {}, {}
     for line in text.split("\n"):
-        m = re.search(r"qmail(?:\[\d+\])?: (.*)", line)
+        m = re.search(r"qmail(?:\[\d+\])?: (?:\d+\.\d+ )?(.*)", line)
         rest = m[1] if m else ""
         if n := re.match(r"info msg (\d+): bytes \d+ from <(.*?)> qp (\d+) uid (\d+)", rest):
             one = Message(n[1], "local", n[2], uid=int(n[4]), qp=n[3])
