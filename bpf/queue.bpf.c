@@ -577,7 +577,9 @@ static __always_inline __u16 peer_port(struct task_struct *task)
 	return port;
 }
 
-static __always_inline int leave(long ret)
+/* `create` is a constant: what only that needs costs the others nothing, above all not the
+ * verifier. */
+static __always_inline int leave(long ret, bool create)
 {
 	__u64 thread = bpf_get_current_pid_tgid();
 	struct call_state *found = bpf_map_lookup_elem(&calls, &thread), call;
@@ -590,7 +592,7 @@ static __always_inline int leave(long ret)
 	int queue = -1;
 	char first = 0;
 
-	if (!found)
+	if (!found || create != (found->op == ST_OP_CREATE))
 		return 0;
 	call = *found;
 	bpf_map_delete_elem(&calls, &thread);
@@ -633,7 +635,7 @@ static __always_inline int leave(long ret)
 	r->q.name = name;
 	r->q.old = old;
 	r->q.flags = absolute ? ST_Q_ABSOLUTE : 0;
-	if (call.op == ST_OP_CREATE)
+	if (create)
 		r->q.peer_port = peer_port(task);
 	first = 0;
 	if (call.old)
@@ -644,13 +646,6 @@ static __always_inline int leave(long ret)
 	submit_queue(r, &self);
 	return 0;
 }
-
-#define EXIT_OF(name)                                                                              \
-	SEC("tracepoint/syscalls/sys_exit_" #name)                                                 \
-	int exit_##name(struct trace_event_raw_sys_exit *ctx)                                      \
-	{                                                                                          \
-		return leave(ctx->ret);                                                            \
-	}
 
 SEC("tracepoint/syscalls/sys_enter_link")
 int enter_link(struct trace_event_raw_sys_enter *ctx)
@@ -711,13 +706,18 @@ int enter_openat(struct trace_event_raw_sys_enter *ctx)
 	return 0;
 }
 
-EXIT_OF(link)
-EXIT_OF(linkat)
-EXIT_OF(rename)
-EXIT_OF(renameat)
-EXIT_OF(renameat2)
-EXIT_OF(unlink)
-EXIT_OF(unlinkat)
-EXIT_OF(openat)
+/* One program for the ends of all of them; user space attaches it to each, and the verifier walks
+ * it once. */
+SEC("tracepoint/syscalls/sys_exit_link")
+int exit_call(struct trace_event_raw_sys_exit *ctx)
+{
+	return leave(ctx->ret, false);
+}
+
+SEC("tracepoint/syscalls/sys_exit_openat")
+int exit_openat(struct trace_event_raw_sys_exit *ctx)
+{
+	return leave(ctx->ret, true);
+}
 
 char LICENSE[] SEC("license") = "GPL";

@@ -58,15 +58,22 @@ static const char *const lineage_programs[] = {"on_fork", "on_exec", "on_end", N
 static const char *const lineage_again[] = {"on_fork_again", "on_exec_again", "on_end_again", NULL};
 static const char *const prepare_again[] = {"on_prepare_exec_again", NULL};
 static const char *const connect_programs[] = {"on_sock_state", NULL};
-static const char *const open_programs[] = {"script_open_enter", "script_open_exit", "script_dir_enter", NULL};
+static const char *const open_programs[] = {"script_open_enter", "script_open_exit",
+					    "script_dir_enter", NULL};
 static const char *const prepare_programs[] = {"on_prepare_exec", NULL};
 static const char *const engine_programs[] = {"engine_executes", "engine_done", NULL};
 static const char *const create_programs[] = {"enter_openat", "exit_openat", NULL};
-static const char *const syscall_programs[] = {"enter_link",     "exit_link",     "enter_linkat",
-					       "exit_linkat",    "enter_rename",  "exit_rename",
-					       "enter_renameat", "exit_renameat", "enter_renameat2",
-					       "exit_renameat2", "enter_unlink",  "exit_unlink",
-					       "enter_unlinkat", "exit_unlinkat", NULL};
+static const char *const syscall_programs[] = {"exit_call",    "enter_link",     "enter_linkat",
+					       "enter_rename", "enter_renameat", "enter_renameat2",
+					       "enter_unlink", "enter_unlinkat", NULL};
+/* exit_call is attached by itself to the first of the syscalls, and to these */
+static const char *const exit_tracepoints[] = {"sys_exit_linkat",
+					       "sys_exit_rename",
+					       "sys_exit_renameat",
+					       "sys_exit_renameat2",
+					       "sys_exit_unlink",
+					       "sys_exit_unlinkat",
+					       NULL};
 
 /*
  * Argument lists that the fexit programs are written for; NULL-terminated where fewer than two are
@@ -323,6 +330,21 @@ void probe_free(struct probe *p)
 	free(p);
 }
 
+/* Takes the link, or on failure destroys those from `first` on. */
+static int keep_link(struct probe *p, struct bpf_link *link, size_t first)
+{
+	int err = link ? -ENOSPC : -errno;
+
+	if (link && p->links < MAX_LINKS) {
+		p->link[p->links++] = link;
+		return 0;
+	}
+	bpf_link__destroy(link);
+	while (p->links > first)
+		bpf_link__destroy(p->link[--p->links]);
+	return err;
+}
+
 static int attach_hook(struct probe *p, const char *const *programs)
 {
 	size_t first = p->links;
@@ -330,21 +352,28 @@ static int attach_hook(struct probe *p, const char *const *programs)
 	for (; *programs; programs++) {
 		struct bpf_program *prog =
 			bpf_object__find_program_by_name(p->skel->obj, *programs);
-		struct bpf_link *link;
+		int err;
 
 		if (!prog || bpf_program__fd(prog) < 0)
 			return -ENOENT;
-		link = p->links < MAX_LINKS ? bpf_program__attach(prog) : NULL;
-		if (!link) {
-			int err = -errno;
-
-			while (p->links > first)
-				bpf_link__destroy(p->link[--p->links]);
-			return err ? err : -ENOSPC;
-		}
-		p->link[p->links++] = link;
+		err = keep_link(p, bpf_program__attach(prog), first);
+		if (err)
+			return err;
 	}
 	return 0;
+}
+
+static int attach_syscalls(struct probe *p)
+{
+	size_t first = p->links;
+	int err = attach_hook(p, syscall_programs);
+
+	for (size_t i = 0; !err && exit_tracepoints[i]; i++)
+		err = keep_link(p,
+				bpf_program__attach_tracepoint(p->skel->progs.exit_call, "syscalls",
+							       exit_tracepoints[i]),
+				first);
+	return err;
 }
 
 static void hooked(struct probe *p, const char *name)
@@ -368,7 +397,7 @@ static void attach_queue(struct probe *p)
 		hooked(p, "queue (fexit)");
 	else if (p->queue_hook && (other = p->queue_hook(p->queue_arg)))
 		hooked(p, other);
-	else if (!p->no_syscalls && loaded(p, "enter_link") && !attach_hook(p, syscall_programs))
+	else if (!p->no_syscalls && loaded(p, "enter_link") && !attach_syscalls(p))
 		hooked(p, "queue (syscalls)");
 	else if (loaded(p, "enter_link") || p->fexit[0])
 		note(p, "the queue hooks were refused: injections are traced, but not what becomes "
