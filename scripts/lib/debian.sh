@@ -4,9 +4,6 @@
 # Where Debian comes from on this machine. apt itself reads its configuration (one-line lists and
 # deb822 sources alike); nothing here parses those files.
 
-DEBIAN_DEFAULT=http://deb.debian.org/debian
-SECURITY_DEFAULT=http://deb.debian.org/debian-security
-
 # host_archives: "URI SUITE" of every Debian archive that the host's apt knows.
 host_archives() {
 	# shellcheck disable=SC2016  # the dollars are apt's
@@ -26,21 +23,26 @@ usable() {
 	case $1 in http://* | https://* | file:/*) true ;; *) false ;; esac
 }
 
-# mirror_of KIND: the host's mirror for "debian" or "debian-security", else Debian's own.
+# mirror_of KIND: the host's mirror for "debian" or "debian-security"; SPAMTRACE_MIRROR names another.
 mirror_of() {
-	local uri suite codename default
+	local uri suite codename any=''
 	codename=$(host_codename)
-	case $1 in
-	debian) default=$DEBIAN_DEFAULT ;;
-	*) default=$SECURITY_DEFAULT codename=$codename-security ;;
-	esac
+	[ "$1" = debian ] || codename=$codename-security
+	if [ -n "${SPAMTRACE_MIRROR:-}" ]; then
+		printf '%s\n' "${SPAMTRACE_MIRROR%/debian}/$1"
+		return
+	fi
 	while read -r uri suite; do
-		if [ "$suite" = "$codename" ] && usable "$uri"; then
+		usable "$uri" || continue
+		if [ "$suite" = "$codename" ]; then
 			printf '%s\n' "$uri"
 			return
 		fi
+		any=${any:-${uri%/debian*}/$1}
 	done < <(host_archives)
-	printf '%s\n' "$default"
+	[ -n "$any" ] ||
+		die "apt knows no Debian archive here; name one, SPAMTRACE_MIRROR=http://HOST/debian."
+	printf '%s\n' "$any"
 }
 
 # sources_for SUITE: a sources.list for a root of that suite.
