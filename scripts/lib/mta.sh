@@ -65,6 +65,7 @@ start_exim() {
 		acl_smtp_rcpt = accept
 		log_selector = +arguments +pid
 		never_users = root
+		untrusted_set_sender = *
 		keep_environment =
 		disable_ipv6 = true
 		host_lookup =
@@ -97,6 +98,14 @@ start_exim() {
 		  hosts_try_fastopen =
 		begin retry
 		* * F,1h,30m
+		begin authenticators
+		plain:
+		  driver = plaintext
+		  public_name = PLAIN
+		  server_prompts = :
+		  server_condition = ${if and {{eq{$auth2}{info@shop.test}}{eq{$auth3}{secret}}}}
+		  server_set_id = $auth2
+		  server_advertise_condition = yes
 	END
 	: >/var/log/exim4/mainlog
 	chown -R Debian-exim:adm /var/log/exim4

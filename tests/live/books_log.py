@@ -88,35 +88,28 @@ def exim(text):
 
 
 def sendmail(text):
-    log, submitted, known, open_, bounced = Log(), set(), {}, set(), set()
-    dsn = {}
+    """The daemon's lines say daemon=MTA; those of the submission program lead to its ids."""
+    log, submitted, known, open_, bounced = Log(), {}, {}, set(), set()
     for line in text.split("\n"):
-        m = re.search(r"(sendmail|sm-mta|sm-msp|sm-msp-queue)\[\d+\]: (\w{14}): (.*)", line)
+        m = re.search(r"(?:sendmail|sm-mta|sm-msp)\S*\[\d+\]: (\w{14}): (.*)", line)
         if not m:
             continue
-        program, qid, rest = m.groups()
+        qid, rest = m.groups()
         if n := re.match(r"(\w{14}): (?:DSN|postmaster notify|return to sender): ", rest):
-            dsn[n[1]] = qid
-            bounced.add(qid)
-            if program == "sm-mta":
-                one = Message(n[1], "bounce", "", parent=qid)
-                known[n[1]] = one
-                log.messages.append(one)
+            if qid in known:
+                bounced.add(qid)
+                known[n[1]] = Message(n[1], "bounce", "", parent=qid)
+                log.messages.append(known[n[1]])
                 open_.add(n[1])
-        elif program == "sm-mta" and (n := re.match(r"from=<?(.*?)>?, size=\d+.*?nrcpts=(\d+)(.*)", rest)):
-            if n[2] == "0" or qid in known:
-                continue
-            one = Message(qid, "network", "" if n[1] == "<>" else n[1])
+        elif "daemon=" in rest and (n := re.match(r"from=<?(.*?)>?, size=\d+.*?nrcpts=([1-9]\d*), .*msgid=(.*)", rest)):
+            known[qid] = Message(qid, "network", "" if n[1] == "<>" else n[1])
             client = re.search(r"relay=.*?\[([0-9a-f.:]+)\]", n[3])
-            one.client = client and client[1]
-            known[qid] = one
-            log.messages.append(one)
+            known[qid].client = client and client[1]
+            log.messages.append(known[qid])
             open_.add(qid)
-        elif program != "sm-mta" and (n := re.search(r"stat=Sent \((\w{14}) Message accepted", rest)):
-            submitted.add(n[1])
-            if qid in dsn and n[1] in known:
-                known[n[1]].kind, known[n[1]].parent = "bounce", dsn[qid]
-        elif program == "sm-mta" and qid in open_ and re.search(r"to=.*stat=(?!Deferred|queued)", rest):
+        elif n := re.search(r"stat=Sent \((\w{14}) Message accepted", rest):
+            submitted[n[1]] = qid
+        elif qid in open_ and re.match(r"to=", rest) and not re.search(r"stat=(?:Deferred|queued)", rest):
             log.removed.append((qid, "bounced" if "stat=Sent" not in rest else "delivered"))
             open_.discard(qid)
     for one in log.messages:
