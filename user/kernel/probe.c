@@ -530,6 +530,11 @@ int probe_set_queue(struct probe *p, const struct st_inode *root, const struct s
 	return update(p->skel->maps.queues, root, value);
 }
 
+int probe_unset_base(struct probe *p, const struct st_base_key *key)
+{
+	return bpf_map_delete_elem(bpf_map__fd(p->skel->maps.php_bases), key) ? -errno : 0;
+}
+
 int probe_unset_queue(struct probe *p, const struct st_inode *root)
 {
 	return bpf_map_delete_elem(bpf_map__fd(p->skel->maps.queues), root) ? -errno : 0;

@@ -61,6 +61,7 @@ int probe_set_program(struct probe *p, const struct st_inode *exe,
 int probe_unset_program(struct probe *p, const struct st_inode *exe);
 int probe_set_image(struct probe *p, uint32_t index, const struct st_php_image *image);
 int probe_set_base(struct probe *p, const struct st_base_key *key, const struct st_base *base);
+int probe_unset_base(struct probe *p, const struct st_base_key *key);
 int probe_set_queue(struct probe *p, const struct st_inode *root,
 		    const struct st_queue_root *value);
 int probe_unset_queue(struct probe *p, const struct st_inode *root);

@@ -8,11 +8,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include <uthash.h>
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/log.h"
 #include "kernel/inode.h"
+#include "kernel/procfs.h"
 
 /* Programs that are no MTA's. Globs; versions and panels put them in many places. */
 static const struct {
@@ -57,7 +60,21 @@ struct node {
 	UT_hash_handle hh;
 };
 
+/* One exec of a web server, and the process of it that was looked at last. */
+struct httpd {
+	struct st_base_key key;
+	pid_t pid;
+	bool none; /* it had no PHP */
+};
+
+#define MAX_HTTPDS 64
+
+/* A server that is so young may still be loading its modules, or loading them again. */
+#define YOUNG_SECONDS 10
+
 struct programs {
+	struct httpd httpds[MAX_HTTPDS];
+	size_t httpd_count;
 	struct probe *probe;
 	struct node *by_inode;
 	struct node **by_id;
@@ -302,6 +319,22 @@ static int add_engines(struct programs *p)
 	return found;
 }
 
+static void remember_httpd(struct programs *p, const struct st_base_key *key, pid_t pid, bool none)
+{
+	struct httpd *h = NULL;
+
+	for (size_t i = 0; i < p->httpd_count && !h; i++)
+		if (inode_equal(&p->httpds[i].key.exe, &key->exe) &&
+		    p->httpds[i].key.start_code == key->start_code)
+			h = &p->httpds[i];
+	if (h && !h->none && !none && procfs_start((uint32_t)h->pid))
+		return; /* the first one is likely to be the master, which outlives the others */
+	if (!h && p->httpd_count < MAX_HTTPDS)
+		h = &p->httpds[p->httpd_count++];
+	if (h)
+		*h = (struct httpd){.key = *key, .pid = pid, .none = none};
+}
+
 static int on_process(const struct php_process *proc, void *arg)
 {
 	struct programs *p = arg;
@@ -323,6 +356,7 @@ static int on_process(const struct php_process *proc, void *arg)
 	snprintf(path, sizeof(path), "/proc/%d/exe", (int)proc->pid);
 	add(p, &proc->key.exe, path, NULL, ST_ROLE_HTTPD, 0, 0);
 	probe_set_base(p->probe, &proc->key, &base);
+	remember_httpd(p, &proc->key, proc->pid, false);
 	return 0;
 }
 
@@ -332,6 +366,30 @@ static int scan_root(struct programs *p, const char *root, pid_t pid)
 	       scan_others(p, root, pid);
 }
 
+/*
+ * A graceful restart loads the modules again, PHP perhaps elsewhere or for the first time, and the
+ * master stays the same exec.
+ */
+static void rescan_httpds(struct programs *p)
+{
+	for (size_t i = p->httpd_count; i-- > 0;) {
+		struct httpd *h = &p->httpds[i];
+		struct php_process proc;
+
+		if (h->none) {
+			probe_unset_base(p->probe, &h->key); /* its next fork asks again */
+			*h = p->httpds[--p->httpd_count];
+		} else if (!procfs_start((uint32_t)h->pid)) {
+			/* what others of this exec know stays, and is found again by their pid */
+			*h = p->httpds[--p->httpd_count];
+		} else if (!php_finder_process(p->finder, h->pid, true, &proc) &&
+			   inode_equal(&proc.key.exe, &h->key.exe) &&
+			   proc.key.start_code == h->key.start_code) {
+			on_process(&proc, p);
+		}
+	}
+}
+
 int programs_rescan(struct programs *p)
 {
 	int found = scan_root(p, "", 0);
@@ -339,6 +397,7 @@ int programs_rescan(struct programs *p)
 
 	if (err < 0)
 		return err;
+	rescan_httpds(p);
 	return found + add_engines(p);
 }
 
@@ -399,6 +458,13 @@ static void add_by_name(struct programs *p, pid_t pid, const struct st_inode *ex
 		    0); /* its name, for messages of its children */
 }
 
+static bool settled_process(pid_t pid)
+{
+	uint64_t ticks = (uint64_t)sysconf(_SC_CLK_TCK), start = procfs_start((uint32_t)pid);
+
+	return start && start / ticks + YOUNG_SECONDS < clock_boot_ns() / 1000000000ULL;
+}
+
 void programs_seen(struct programs *p, pid_t pid, const struct st_inode *exe, uint64_t start_code)
 {
 	const struct program *known = programs_by_inode(p, exe);
@@ -415,11 +481,15 @@ void programs_seen(struct programs *p, pid_t pid, const struct st_inode *exe, ui
 		add_engines(p);
 		on_process(&proc, p);
 	} else if (known && err == -ENOENT) {
-		/* a web server without PHP: do not ask again */
+		/* a web server without PHP is not asked at every fork; one that is gone, or loads
+		 * its modules only now, is */
 		struct st_base_key key = {.exe = *exe, .start_code = start_code};
 		struct st_base none = {0};
 
-		probe_set_base(p->probe, &key, &none);
+		if (settled_process(pid)) {
+			probe_set_base(p->probe, &key, &none);
+			remember_httpd(p, &key, pid, true);
+		}
 	} else if (!known) {
 		add_by_name(p, pid, exe);
 	}
