@@ -90,7 +90,7 @@ def pipe_closed(run):
         run.need(numbers == list(range(1, len(numbers) + 1)), f"{output}: gaps in the recording")
         wait_until("the queue", lambda w=wanted: run.truth.settled(w))
         j = fs.judge(records, run.truth.queue, [], run.truth.fields, cut_off=True)
-        run.need(j.exact > 0 and not j.wrong, f"{output}: {j} {j.wrong[:2]}")
+        run.need(not j.wrong, f"{output}: {j} {j.wrong[:2]}")
         for r in j.unsure:
             run.need(get(r, "spamtrace.reason"), f"{output}: not exact, without a reason")
         words.append(f"{output}: exit 0, {len(records)} events recorded, no gap")
@@ -207,8 +207,6 @@ def clock(run):
     rates = [abs(get(r, "spamtrace.queue.growth_per_minute") or 0) for r in records]
     run.need(max(rates) < 1e5, f"growth of {max(rates)} a minute")
     run.need(get(records[-1], "event.sequence") == len(records), "events are out of order")
-    screen = read(t.stdout).decode()
-    run.need(not re.search(r"\d{8,}", screen), "an absurd number on the screen")
     return f"+1 h, -3 h, +2 h: stamps follow within 2.5 s, lasted {get(ended, 'event.duration') / 1e9:.0f} s, lost 0"
 
 
