@@ -75,7 +75,7 @@ class Tracer:
     def __init__(self, group, *options):
         self.group = group
         self.late = []
-        self.right = self.wrong = self.removed = 0
+        self.right = self.wrong = self.unnamed = self.removed = 0
         self.ended = {}
         self.example = None
         self.file = "/run/bench/lines.json"
@@ -114,9 +114,11 @@ class Tracer:
             path = re.search(rb'"file(?:\.path|": ?\{[^}]*"path)": ?("[^"]+")', line)
             if path and path.group(1) in self.scripts:
                 self.right += 1
-            else:
+            elif path:
                 self.wrong += 1
                 self.example = line.decode()
+            else:
+                self.unnamed += 1
         elif b'"mail-removed"' in line:
             self.removed += 1
         elif b'"trace-ended"' in line:
@@ -176,8 +178,8 @@ def storm(group, total, rate, *options):
     tracer.stop()
     stop.set()
     clean.join()
-    return {"rate": sent / seconds, "asked": rate, "sent": sent, "right": tracer.right, "wrong": tracer.wrong,
-            "lost": sent - tracer.right - tracer.wrong, "losses": get(tracer.ended, "spamtrace.lost") or {},
+    return {"rate": sent / seconds, "asked": rate, "sent": sent, "right": tracer.right, "wrong": tracer.wrong, "unnamed": tracer.unnamed,
+            "lost": sent - tracer.right - tracer.wrong - tracer.unnamed, "losses": get(tracer.ended, "spamtrace.lost") or {},
             "user": (after[0] - before[0]) / seconds, "system": (after[1] - before[1]) / seconds,
             "user_us": (after[0] - before[0]) / sent * 1e6, "rss": tracer.rss, "removed": tracer.removed, "wrong_example": tracer.example,
             "late_ms": measure.quantiles([s * 1e3 for s in tracer.late]), "late_max_ms": max(tracer.late) * 1e3}
@@ -285,6 +287,6 @@ def print_result(r):
     print(f"replay of {s['messages']} messages of {s['scripts']} scripts: {s['exact']} exact, {s['rss']:.1f} MiB, {s['user_us']:.1f} us of CPU each")
     for key in ("slow", "storm"):
         s = r[key]
-        print(f"{s['sent']} messages at {s['rate']:.0f} a second: {s['right']} right, {s['wrong']} wrong, {s['lost']} lost, losses {s['losses']}; "
+        print(f"{s['sent']} messages at {s['rate']:.0f} a second: {s['right']} right, {s['wrong']} wrong, {s['unnamed']} unnamed, {s['lost']} lost, losses {s['losses']}; "
               f"{s['user'] * 100:.2f} % of a core in user space ({s['user_us']:.1f} us a message), {s['system'] * 100:.2f} % in the kernel; "
               f"peak RSS {s['rss']:.1f} MiB; commit to line: median {s['late_ms']['median']:.1f} ms, p95 {s['late_ms']['p95']:.1f}, most {s['late_max_ms']:.1f}")

@@ -51,7 +51,7 @@ def load(r):
     s, slow = r["storm"], r["slow"]
     rows = [
         ["messages, and how many a second", f"{s['sent']:,}, {s['rate']:.0f}"],
-        ["right, wrong, lost", f"{s['right']:,}, {s['wrong']}, {s['lost']}"],
+        ["right, wrong, without a name, lost", f"{s['right']:,}, {s['wrong']}, {s.get('unnamed', 0)}, {s['lost']}"],
         ["CPU of spamtrace with JSON lines, of one core", f"{s['user'] * 100:.1f} % in user space ({s['user_us']:.0f} µs a message), "
                                           f"{s['system'] * 100:.1f} % in the kernel"],
         ["the same with rows in place of JSON", f"{r['table']['user'] * 100:.1f} % in user space, {r['table']['system'] * 100:.1f} % in the kernel; "
