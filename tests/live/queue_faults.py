@@ -74,16 +74,16 @@ class Faults:
         """Names that no MTA makes, links to nowhere, empty files and one of 2 GB, a pipe, a directory."""
         place = os.path.join(self.root, self.place)
         made = []
-        for name in ("rubbish", "\x1b[31mred", "..hidden", "x" * 250, "-rf", "1 2", "\udcff\udcfe", "0", "qf", "df.",
+        for name in ("rub-bish", "\x1b[31mred", "..hidden", "x" * 250, "-rf", "1 2", "\udcff\udcfe", "0", "qf", "df.",
                      "9" * 80, "core"):
             made.append(os.path.join(place, name))
             open(made[-1], "wb").close()
-        for name, target in (("link", "/nowhere"), ("loop", "loop"), ("passwd", "/etc/passwd")):
+        for name, target in (("link", "/nowhere"), ("loop", "loop"), ("pass-wd", "/etc/passwd")):
             made.append(os.path.join(place, name))
             os.symlink(target, made[-1])
         made.append(os.path.join(place, "pipe"))
         os.mkfifo(made[-1])
-        made.append(os.path.join(place, "directory"))
+        made.append(os.path.join(place, "a-directory"))
         os.mkdir(made[-1])
         seen = self.next_samples()
         self.result("garbage names", self.alive() and not any(q.get("unexplained") or q.get("missing") for q in seen),
@@ -112,7 +112,9 @@ class Faults:
         self.next_samples(1)
         os.unlink(name)
         seen = self.next_samples()
-        self.result("and after it was removed", not seen[-1].get("unexplained"), f"{seen[-1:]}")
+        # that one came and was not seen to come stays true
+        self.result("and after it was removed", seen[-1].get("unexplained") in (0, 1) and not seen[-1].get("missing"),
+                    f"{seen[-1:]}")
 
     def moved(self):
         """The queue's directory goes, and comes back. The MTA is not asked to work meanwhile."""

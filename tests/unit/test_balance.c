@@ -171,7 +171,7 @@ static void files_in_flight(void **state)
 	balance_sample(&b, &before, &n, NULL, 5, &e);
 	assert_int_equal(e.orphans, 0);
 	assert_string_equal(e.note,
-			    "1 more than the hooks saw come in: nobody's, look at the losses");
+			    "1 more than the hooks saw come in: not put there by the MTA, or lost");
 	n.messages = 100;
 	balance_sample(&b, &before, &n, NULL, 6, &e);
 	assert_string_equal(

@@ -574,6 +574,25 @@ static void exim_deferral_is_no_message(void **state)
 	world_free(w);
 }
 
+static void exim_names_what_it_bounces(void **state)
+{
+	struct world *w = world_new(&mta_exim);
+	char a[24], b[24], story[256];
+
+	(void)state;
+	exim_id(a, "1rAbCd", 202);
+	exim_id(b, "1rAbCe", 204);
+	tell(w, "uid 204 100\n");
+	snprintf(story, sizeof(story), "file %s bounce\nexec 204 exim4 -t -oem -oi -f <> -E%s\n", b,
+		 a);
+	tell(w, story);
+	exim_commit(w, 204, b);
+	snprintf(story, sizeof(story), "exit 204\nunlink 60 %s-H\nunlink 60 %s-H\n", a, b);
+	tell(w, story);
+	expect_log(w, "queued %s uid 100 bounces %s\nremoved %s bounced\nremoved %s\n", b, a, a, b);
+	world_free(w);
+}
+
 static void exim_bounce_of_a_scripts_mail(void **state)
 {
 	struct world *w = world_new(&mta_exim);
@@ -589,7 +608,7 @@ static void exim_bounce_of_a_scripts_mail(void **state)
 	exim_commit(w, 204, b);
 	tell(w, "exit 204\nexit 203\nidle\ncount\n");
 	/* attribute says "bounce" by the run; here it only has to be one message */
-	expect_log(w, "queued %s /a.php\nqueued %s /a.php\ncount 2 0\n", a, b);
+	expect_log(w, "queued %s /a.php\nqueued %s /a.php bounces 1rAbCd\ncount 2 0\n", a, b);
 	world_free(w);
 }
 
@@ -1005,6 +1024,7 @@ int main(void)
 		cmocka_unit_test(postfix_knows_the_peer),
 		cmocka_unit_test(exim_one_process_many_messages),
 		cmocka_unit_test(exim_deferral_is_no_message),
+		cmocka_unit_test(exim_names_what_it_bounces),
 		cmocka_unit_test(exim_bounce_of_a_scripts_mail),
 		cmocka_unit_test(exim_smtp_by_the_daemon),
 		cmocka_unit_test(two_queues_are_kept_apart),

@@ -170,6 +170,39 @@ static void test_bounce(void **state)
 	close(q.fd);
 }
 
+/* The daemon's own bounce, and a client that only calls itself so. */
+static void test_own_bounce(void **state)
+{
+	static const struct {
+		const char *received;
+		bool bounce;
+	} cases[] = {
+		{"from localhost (localhost)\n\tby s (8.17/8.17) id " ID, true},
+		{"from c (c.test [192.0.2.1])\n\tby s (8.17/8.17) with ESMTP id " ID, false},
+		{"from s (localhost [127.0.0.1])\n\tby s (8.17/8.17) with ESMTP id " ID, false},
+	};
+
+	(void)state;
+	fixture_dir("mqueue");
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		struct message_facts f = {0};
+		struct mta_queue q;
+		char text[512];
+
+		snprintf(
+			text, sizeof(text),
+			"V8\nSMAILER-DAEMON\nRPFD:<c@d>\nH??Received: %s; x\n"
+			"H??Received: from localhost (localhost)\n\tby s id 6ALIxnvF028822; x\n.\n",
+			cases[i].received);
+		fixture_text("mqueue/qf" ID, text);
+		q = fixture_queue(&mta_sendmail, "mqueue");
+		assert_int_equal(fixture_facts(&q, ID, 0, &f), 0);
+		if (f.bounce != cases[i].bounce || !*f.sender != cases[i].bounce)
+			fail_msg("%s: %d <%s>", cases[i].received, f.bounce, f.sender);
+		close(q.fd);
+	}
+}
+
 static void test_hostile(void **state)
 {
 	struct message_facts f = {0};
@@ -237,6 +270,7 @@ int main(void)
 		WITH_QUEUE(test_client_queue),
 		WITH_QUEUE(test_forged_submission),
 		WITH_QUEUE(test_bounce),
+		WITH_QUEUE(test_own_bounce),
 		WITH_QUEUE(test_hostile),
 		WITH_QUEUE(test_count),
 	};

@@ -178,7 +178,11 @@ static void from_received(struct qf *qf)
 	if (l.top.kind == RECEIVED_BOUNCE || l.below.kind == RECEIVED_BOUNCE) {
 		const struct received *own = l.top.kind == RECEIVED_BOUNCE ? &l.top : &l.below;
 
-		/* submitted like the others; only a null sender makes it credible */
+		/* The process that gives up a message writes its bounce itself, with its own name
+		 * for the null sender (envelope.c); one that was submitted needs <> to be credible.
+		 */
+		if (own == &l.top && strcasecmp(f->sender, "MAILER-DAEMON") == 0)
+			f->sender[0] = '\0';
 		if (f->has_sender && !*f->sender &&
 		    (own == &l.top || is_loopback(l.top.client_ip))) {
 			f->bounce = true;

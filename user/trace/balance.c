@@ -88,7 +88,7 @@ static void describe(struct balance *b, int64_t partial)
 	else if (b->unexplained > 0)
 		snprintf(b->note, sizeof(b->note),
 			 "%" PRId64
-			 " more than the hooks saw come in: nobody's, look at the losses",
+			 " more than the hooks saw come in: not put there by the MTA, or lost",
 			 b->unexplained);
 	else
 		snprintf(b->note, sizeof(b->note),

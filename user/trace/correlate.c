@@ -341,6 +341,22 @@ static struct injection *injection_new(struct correlate *c, const struct record 
 	return i;
 }
 
+/* Exim submits a bounce by running itself with "-E<id>" (exim.c), and writes that id nowhere else.
+ */
+static void note_parent(struct task *t, struct text args)
+{
+	t->bounces[0] = '\0';
+	for (size_t at = 0; t->run == RUN_BOUNCE && at < args.len;) {
+		size_t n = strnlen(args.s + at, args.len - at);
+
+		if (n > 2 && n - 2 < sizeof(t->bounces) && !memcmp(args.s + at, "-E", 2)) {
+			memcpy(t->bounces, args.s + at + 2, n - 2);
+			t->bounces[n - 2] = '\0';
+		}
+		at += n + 1;
+	}
+}
+
 static int on_exec(struct correlate *c, const struct record *r)
 {
 	const struct st_exec *e = (const struct st_exec *)r->h;
@@ -373,6 +389,7 @@ static int on_exec(struct correlate *c, const struct record *r)
 	t->run = run;
 	t->mta = mta;
 	late_execed(c, t, e, base);
+	note_parent(t, args);
 	i = t->injection;
 	if (!i) {
 		i = injection_new(c, r, e, t);

@@ -12,7 +12,8 @@ struct task {
 	bool origin_lost;
 	enum run run, before;
 	const struct mta *mta;
-	bool gone; /* the process was not there any more at the last sweep */
+	char bounces[QUEUE_ID_MAX]; /* Exim's "-E<id>": it submits the bounce of that message */
+	bool gone;                  /* the process was not there any more at the last sweep */
 	UT_hash_handle hh;
 
 	/* correlate_late.c */
@@ -31,9 +32,10 @@ struct waiting {
 	int fd;
 	uint64_t since; /* boot ns, of the state */
 	bool emitted;   /* WAIT_PICKUP: given out under its first id already */
-	bool joined;   /* WAIT_PICKUP: its message has been given out under the id that it got later
-			*/
-	uint16_t port; /* of the client, where the committing process knew it */
+	bool joined; /* WAIT_PICKUP: its message has been given out under the id that it got later
+		      */
+	char parent[QUEUE_ID_MAX]; /* of a bounce, by the arguments of its submission */
+	uint16_t port;             /* of the client, where the committing process knew it */
 };
 
 /*

@@ -230,6 +230,8 @@ static void ask_log(struct correlate *c, struct waiting *w)
 static bool advance(struct correlate *c, struct waiting *w, uint64_t now)
 {
 	if (w->state == WAIT_FACTS && read_facts(c, w)) {
+		if (w->parent[0] && !w->q.facts.parent_id[0])
+			memcpy(w->q.facts.parent_id, w->parent, sizeof(w->parent));
 		if (w->q.has_facts && (w->q.facts.from_network || w->port))
 			correlate_join_session(c, w);
 		if (two_ids(w) && !w->q.injection) {
@@ -448,6 +450,8 @@ static void on_commit(struct correlate *c, struct operation *op)
 	memcpy(w->q.id, op->change.id, sizeof(w->q.id));
 	/* Sendmail writes no port into the queue file; its process holds the session */
 	w->port = op->raw->peer_port;
+	if (op->task)
+		memcpy(w->parent, op->task->bounces, sizeof(w->parent));
 	if (i && (op->actor.run == RUN_SMTPD || op->actor.before == RUN_SMTPD))
 		session_of_environment(i, w);
 	if (c->waiting_count < WAITING_MAX)
@@ -616,7 +620,8 @@ static bool ends_bounced(struct correlate *c, const struct operation *op)
 		next = w->next;
 		if (w->q.queue != op->queue || !strcmp(w->q.id, op->change.id))
 			continue;
-		if (w->state == WAIT_FACTS && is_bounce(w) && advance(c, w, op->raw->h.time)) {
+		if ((w->state == WAIT_FACTS && is_bounce(w) && advance(c, w, op->raw->h.time)) ||
+		    known_by_log(c, w)) {
 			wait_remove(c, w);
 			continue;
 		}
