@@ -36,7 +36,8 @@ struct script_state {
 	char inner[SCRIPT_ARGS];
 };
 
-/* Opened by an engine that changed into its directory next: that is how FPM and FastCGI start a request. */
+/* Opened by an engine that changed into its directory next: that is how FPM and FastCGI start a
+ * request. */
 enum running_opened { OPENED_ONLY = 1, OPENED_AND_ENTERED = 2 };
 
 /* The script that a thread of an engine runs whose memory is not trusted. */

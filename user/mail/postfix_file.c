@@ -288,8 +288,9 @@ static void bounced_id(const char *head, size_t len, struct message_facts *f)
 }
 
 /*
- * A forward of local(8) begins with "Received: by HOST (Postfix)", which has neither a client nor a uid, and "Delivered-To:" (local/forward.c).
- * What comes in by smtpd or pickup gets a line of theirs on top, so nobody else can write this.
+ * A forward of local(8) begins with "Received: by HOST (Postfix)", which has neither a client nor a
+ * uid, and "Delivered-To:" (local/forward.c). What comes in by smtpd or pickup gets a line of
+ * theirs on top, so nobody else can write this.
  */
 static bool is_forward(const char *head, size_t len)
 {
@@ -303,7 +304,8 @@ static bool is_forward(const char *head, size_t len)
 	} while (end && ++end < head + len && (*end == ' ' || *end == '\t'));
 	if (!end || (size_t)(head + len - end) < sizeof(to) - 2)
 		return false;
-	return !memcmp(end - 1, to, sizeof(to) - 1) && !memmem(head, (size_t)(end - head), from, sizeof(from) - 1);
+	return !memcmp(end - 1, to, sizeof(to) - 1) &&
+	       !memmem(head, (size_t)(end - head), from, sizeof(from) - 1);
 }
 
 /* Reads the file into s; 1: to its end or as far as is needed, 0: it ends before that, -errno. */
