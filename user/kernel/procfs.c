@@ -237,7 +237,7 @@ int procfs_container(uint32_t tgid, char *out, size_t size)
 				id = strrchr(line, '/') + 1;
 				n = strlen(id);
 			}
-			if (n > 12 && n >= 64)
+			if (n >= 64)
 				n = 12;
 			if (!n || n >= size)
 				return -ENOENT;
