@@ -30,6 +30,7 @@ class Faults:
         self.root, self.place, self.name = QUEUES[mta]
         self.results = []
         self.sent = 0
+        self.heard = {}
         with open("/run/mail-log", encoding="ascii") as f:
             self.log_path = f.read().strip()
         self.tracer = Tracer(out, "-i", "0.2")
@@ -38,6 +39,13 @@ class Faults:
     def said(self):
         with open(self.tracer.stderr, encoding="utf-8", errors="replace") as f:
             return f.read()
+
+    def told(self, text, times=1):
+        """Waits until a line with that text has been said so many more times than when it was last asked."""
+        wanted = self.heard.get(text, 0) + times
+        right = wait_until(f"the line {text!r}", lambda: self.said().count(text) >= wanted, 10)
+        self.heard[text] = self.said().count(text)
+        return right
 
     def result(self, name, right, why):
         self.results.append((name, "" if right else why))
@@ -133,10 +141,10 @@ class Faults:
         os.rename(self.root, away)
         subprocess.run(["sh", "-c", f"cd {away} && find . -type d | (cd / && mkdir -p {self.root} && cd {self.root} && xargs mkdir -p)"],
                        check=True)
-        told = wait_until("the line about another directory", lambda: "is another directory now" in self.said(), 10)
+        told = self.told("is another directory now")
         subprocess.run(["rm", "-rf", self.root], check=True)
         os.rename(away, self.root)
-        back = wait_until("the line about the first one", lambda: self.said().count("is another directory now") >= 2, 10)
+        back = self.told("is another directory now")
         self.result("another directory in its place", told and back and self.alive(), self.said()[-300:])
         self.result("a message after that", self.send(), "was not reported")
 
@@ -145,17 +153,19 @@ class Faults:
         away = self.root + ".gone"
         os.rename(self.root, away)
         subprocess.run(["cp", "-a", away, self.root], check=True)
-        wait_until("the copy", lambda: "is another directory now" in self.said(), 10)
+        self.told("is another directory now")
         subprocess.run(["rm", "-rf", self.root], check=True)
-        told = wait_until("the line that it cannot be counted", lambda: "cannot be counted; tracing goes on" in self.said(), 10)
+        told = self.told("cannot be counted; tracing goes on")
         os.rename(away, self.root)
-        again = wait_until("the line that it can be again", lambda: "can be counted again" in self.said(), 10)
+        again = self.told("can be counted again")
         self.result("the queue's directory is removed: a line", told and self.alive(), self.said()[-300:])
         self.result("and it is counted again", again and self.alive(), self.said()[-300:])
         self.result("a message after its return", self.send(), "was not reported")
 
     def full(self):
         """A disk of a few KB that is full: the MTA refuses, and so it is told."""
+        # Sendmail's daemon stays in the directory that it was started in, and takes the message there
+        daemon = 1 if self.mta == "sendmail" else 0
         away = self.root + ".disk"
         os.rename(self.root, away)
         os.mkdir(self.root)
@@ -168,13 +178,13 @@ class Faults:
                     f.flush()
         except OSError as e:
             full = e.errno == errno.ENOSPC
-        wait_until("the line about another directory", lambda: "is another directory now" in self.said(), 10)
+        self.told("is another directory now")
         before = len([r for r in self.tracer.records() if r["event"]["action"] == "mail-queued"])
         subprocess.run(["/usr/sbin/sendmail", "-t", "-i"], input=b"To: x@elsewhere.test\n\n" + b"x" * 200000,
                        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False, timeout=60)
         seen = self.next_samples()
         after = len([r for r in self.tracer.records() if r["event"]["action"] == "mail-queued"])
-        self.result("a full disk", full and self.alive() and bool(seen) and after == before,
+        self.result("a full disk", full and self.alive() and bool(seen) and after - before <= daemon,
                     f"{after - before} messages, samples {seen[-1:]}")
         subprocess.run(["umount", "-l", self.root], check=True)
         os.rmdir(self.root)

@@ -272,6 +272,31 @@ static void orphans(void **state)
 	assert_null(e.note);
 }
 
+/* Another directory stands in the queue's place: what lies there is no growth. */
+static void another_directory(void **state)
+{
+	struct balance b;
+	struct queue_event e;
+
+	(void)state;
+	balance_init(&b, "qmail", "/q");
+	still(&b, 100, 1);
+	change(&b, 5, 2);
+	e = still(&b, 103, 2);
+	assert_int_equal(e.growth, 3);
+	balance_restart(&b);
+	e = still(&b, 7, 3);
+	assert_int_equal(e.unexplained, 0);
+	assert_int_equal(e.growth, 3);
+	assert_null(e.note);
+	change(&b, 1, 0);
+	e = still(&b, 8, 4);
+	assert_int_equal(e.growth, 4);
+	assert_int_equal(e.unexplained, 0);
+	e = still(&b, 7, 5);
+	assert_int_equal(e.unexplained, -1);
+}
+
 static void verdicts(void **state)
 {
 	struct balance b[2] = {0};
@@ -320,6 +345,7 @@ int main(void)
 		cmocka_unit_test(missing_directory),
 		cmocka_unit_test(growth_per_minute),
 		cmocka_unit_test(orphans),
+		cmocka_unit_test(another_directory),
 		cmocka_unit_test(verdicts),
 	};
 

@@ -112,6 +112,7 @@ void session_watch_queues(struct session *s)
 		if (q->fd >= 0)
 			close(q->fd);
 		q->fd = again.fd;
+		balance_restart(&s->balances[i]);
 		watch(s, i);
 	}
 }

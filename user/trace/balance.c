@@ -33,6 +33,11 @@ void balance_orphan(struct balance *b, int change)
 	b->totals.in_flight -= change;
 }
 
+void balance_restart(struct balance *b)
+{
+	b->started = false;
+}
+
 void balance_queued(struct balance *b, enum source source)
 {
 	b->queued++;

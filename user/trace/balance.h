@@ -50,6 +50,8 @@ void balance_init(struct balance *b, const char *mta, const char *directory);
 void balance_change(struct balance *b, int change, bool in_flight);
 /* A file in flight turned out to be left by a killed process (+1), or is one no more (-1). */
 void balance_orphan(struct balance *b, int change);
+/* Another directory is counted from now on: what lies there is a new start. */
+void balance_restart(struct balance *b);
 void balance_queued(struct balance *b, enum source source);
 void balance_removed(struct balance *b);
 

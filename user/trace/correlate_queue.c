@@ -20,6 +20,8 @@
 #define NS 1000000000ULL
 /* How long a complete local message waits for pickup's unlink before its injection is given up. */
 #define WAIT_PICKED_NS (5 * NS)
+/* How long a message that only the log knows waits for its own removal. */
+#define WAIT_LOG_NS (NS / 5)
 /* How long a maildrop file may lie before it is reported under its first id (Postfix is down). */
 #define WAIT_PICKUP_NS (10 * NS)
 /* How long a file may stay incomplete; cleanup writes it within the SMTP client's timeouts. */
@@ -271,12 +273,14 @@ static bool gone_unseen(struct correlate *c, const struct waiting *w)
 	return fd == -ENOENT;
 }
 
-static bool known_by_log(struct correlate *c, struct waiting *w)
+/* What the log says of a message without a file is believed a moment later: its removal, unread
+ * yet, may show that it never was one. */
+static bool known_by_log(struct correlate *c, struct waiting *w, uint64_t now)
 {
 	if (w->state != WAIT_PICKED)
 		return false;
 	ask_log(c, w);
-	if (two_ids(w))
+	if (two_ids(w) || (w->q.actor.run != RUN_BOUNCE && now < w->since + WAIT_LOG_NS))
 		return false;
 	note_bounced(c, w);
 	emit(c, &w->q);
@@ -316,7 +320,7 @@ void correlate_wait(struct correlate *c, uint64_t now)
 
 	for (w = c->waiting; w; w = next) {
 		next = w->next;
-		if (advance(c, w, now) || known_by_log(c, w))
+		if (advance(c, w, now) || known_by_log(c, w, now))
 			wait_remove(c, w);
 		else
 			expire(c, w, now);
@@ -621,7 +625,7 @@ static bool ends_bounced(struct correlate *c, const struct operation *op)
 		if (w->q.queue != op->queue || !strcmp(w->q.id, op->change.id))
 			continue;
 		if ((w->state == WAIT_FACTS && is_bounce(w) && advance(c, w, op->raw->h.time)) ||
-		    known_by_log(c, w)) {
+		    known_by_log(c, w, op->raw->h.time)) {
 			wait_remove(c, w);
 			continue;
 		}
@@ -732,11 +736,23 @@ static bool below_root(const struct mta_queue *q, char *name)
 	return false;
 }
 
+/* Below its root no MTA makes a name that would have been cut; a root so long that it leaves no
+ * room for one would. */
+static bool names_are_short(const struct correlate *c, const struct st_queue *raw)
+{
+	for (size_t i = 0; (raw->flags & ST_Q_ABSOLUTE) && i < c->queue_count; i++)
+		if (strlen(c->queues[i].directory) > 128 || strlen(c->queues[i].inner) > 128)
+			return false;
+	return true;
+}
+
 int correlate_queue(struct correlate *c, const struct record *r)
 {
 	struct operation op = {.raw = (const struct st_queue *)r->h};
 	int err = record_queue_name(r, op.raw->name, op.name, sizeof(op.name));
 
+	if (err == -ENAMETOOLONG && names_are_short(c, op.raw))
+		return 0;
 	if (err)
 		return err;
 	op.has_old = !(op.raw->flags & ST_Q_OLD_FOREIGN) &&
