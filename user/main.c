@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/log.h"
 #include "commands/commands.h"
 
 static const struct {
@@ -52,8 +53,7 @@ int main(int argc, char **argv)
 		}
 	}
 	if (argc > 1 && argv[1][0] != '-') {
-		fprintf(stderr, "spamtrace: %s: no such command ('spamtrace help' lists them)\n",
-			argv[1]);
+		log_warn("%s: no such command ('spamtrace help' lists them)", argv[1]);
 		return 64;
 	}
 	return command_trace(argc, argv);
