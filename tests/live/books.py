@@ -391,8 +391,9 @@ def main():
     wait_until("as many removals", lambda: sum(
         r["event"]["action"] == "mail-removed" and r["spamtrace"].get("remover") != "aborted"
         for r in tracer.records()) >= len(books.log().removed), 15)
-    sample(tracer, lambda q: True, "a last sample")
+    wait_until("a queue in which nothing moves", lambda: books.directories() == (time.sleep(0.3), books.directories())[1], 30)
     after = books.directories()
+    sample(tracer, lambda q: True, "a last sample")
     status = tracer.stop()
     records = tracer.records()
     shutil.copy(books.log_path, f"{args.out}/mail.log")

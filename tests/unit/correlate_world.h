@@ -23,6 +23,7 @@
 struct file {
 	char id[QUEUE_ID_MAX];
 	bool again, gone, stale, local, network, bounce;
+	char daemon[16];           /* that the log names */
 	char parent[QUEUE_ID_MAX]; /* that the file of a bounce names */
 	uint16_t port;             /* of an SMTP client on this machine */
 	int64_t uid;
@@ -226,6 +227,15 @@ static int world_facts(void *arg, struct mta_queue *q, int fd, const char *id, u
 	return 0;
 }
 
+/* What the log says of a message whose file is gone: "daemon" of the file. */
+static const char *world_daemon(void *arg, const struct queued *q, struct message_facts *out)
+{
+	struct file *f = world_file(arg, q->id);
+
+	(void)out;
+	return f->daemon[0] ? f->daemon : NULL;
+}
+
 static void world_close(void *arg, int fd)
 {
 	struct world *w = arg;
@@ -294,6 +304,7 @@ static struct world *world_new(const struct mta *mta)
 		.open = world_open,
 		.facts = world_facts,
 		.close = world_close,
+		.daemon = world_daemon,
 		.program = world_program_path,
 		.environment = world_environment,
 		.still_running = world_still_running,
@@ -344,8 +355,8 @@ static void world_exec(struct world *w, uint32_t pid, const char *base, const ch
  *	die PID	(gone, but its records are still to be read)
  *	exit PID [CODE [SIGNAL]]	link|rename|create PID NEW [OLD], unlink PID NAME
  *	queue N				(what follows happens in queue N)
- *	file ID [again] [ready] [gone] [stale] [local] [network] [bounce] [parent ID] [uid N] [port
- *N] connect PID PORT STATE [SCRIPT]	tick SECONDS
+ *	file ID [again] [ready] [gone] [stale] [local] [network] [bounce] [parent ID] [daemon NAME]
+ *[uid N] [port N] connect PID PORT STATE [SCRIPT]	tick SECONDS
  *	peer 0 NAME	(cleanup has the next messages from this daemon)
  *	function	(workers are in pfsockopen())
  *	flush				count	(messages and files in flight so far)
@@ -374,6 +385,8 @@ static void step_file(struct world *w, char *words)
 			f->bounce = true;
 		else if (!strcmp(word, "parent"))
 			snprintf(f->parent, sizeof(f->parent), "%s", strtok(NULL, " "));
+		else if (!strcmp(word, "daemon"))
+			snprintf(f->daemon, sizeof(f->daemon), "%s", strtok(NULL, " "));
 		else if (!strcmp(word, "uid"))
 			f->uid = atoi(strtok(NULL, " "));
 		else if (!strcmp(word, "port"))

@@ -488,6 +488,16 @@ static const struct story postfix_peers[] = {
 	 "comm 51 cleanup\ncomm 52 qmgr\npeer 0 bounce\nfile " Y1 " bounce parent " Y2
 	 "\nrename 51 incoming/" Y1 " incoming/1.51\ntick 60\nunlink 52 active/" Y2 "\n",
 	 "queued " Y1 " unseen bounces " Y2 " run 5\nremoved " Y2 "\n"},
+	{"the log tells a message of pickup's from one of smtpd's, whose files both were gone",
+	 PF_START "php 100 202 /a.php\n" PF_DROP("202", "203", X1) PF_END(
+		 "202", "203") "file " Y1 " gone daemon pickup\nfile " Y2 " gone daemon smtpd\n"
+			       "rename 51 incoming/" Y1 " incoming/1.51\nrename 51 incoming/" Y2
+			       " incoming/2.51\n" PF_PICKED(X1) "tick 1\nidle\n",
+	 "queued " Y1 " first " X1 " /a.php nofacts\nqueued " Y2 " unseen nofacts run 3\n"},
+	{"what only the log knows waits for its own removal",
+	 "comm 51 cleanup\nfile " Y1 " gone daemon smtpd\nrename 51 incoming/" Y1
+	 " incoming/1.51\nunlink 51 incoming/" Y1 "\ntick 1\nidle\n",
+	 "removed " Y1 " aborted\n"},
 	{"a client that gives up, even if the file was not seen",
 	 "comm 51 cleanup\npeer 0 pickup\nfile " Y1 " gone\nrename 51 incoming/" Y1
 	 " incoming/1.51\nunlink 51 incoming/" Y1 "\nidle\ncount\n",

@@ -521,9 +521,9 @@ static struct waiting *picked_message(const struct correlate *c, const struct op
 	unsigned read = 0, unread = 0;
 
 	for (struct waiting *w = c->waiting; w; w = w->next) {
-		bool better;
+		bool better, known, best_known;
 
-		if (w->state != WAIT_PICKED || w->q.queue != op->queue)
+		if (w->state != WAIT_PICKED || w->q.queue != op->queue || !two_ids(w))
 			continue;
 		if (w->q.time < c->picked[op->queue_index] ||
 		    (pickup && w->q.time < pickup->q.time))
@@ -532,12 +532,14 @@ static struct waiting *picked_message(const struct correlate *c, const struct op
 		    pickup->q.actor.uid != UID_UNKNOWN &&
 		    w->q.facts.uid != (int64_t)pickup->q.actor.uid)
 			continue;
-		/* one that could be read is known to be local */
-		better = !best || (w->q.has_facts && !best->q.has_facts) ||
-			 (w->q.has_facts == best->q.has_facts && w->q.time > best->q.time);
+		/* one that could be read, or that cleanup had from pickup, is known to be local */
+		known = w->q.has_facts || w->q.actor.peer[0];
+		best_known = best && (best->q.has_facts || best->q.actor.peer[0]);
+		better = !best || (known && !best_known) ||
+			 (known == best_known && w->q.time > best->q.time);
 		if (better)
 			best = w;
-		if (w->q.has_facts)
+		if (known)
 			read++;
 		else
 			unread++;
@@ -595,6 +597,9 @@ static void on_picked(struct correlate *c, struct operation *op)
 		return;
 	}
 	correlate_wait(c, op->raw->h.time);
+	for (w = c->waiting; w; w = w->next)
+		if (w->state == WAIT_PICKED)
+			ask_log(c, w);
 	w = picked_message(c, op, pickup, &doubt);
 	if (unknown && !doubt)
 		doubt = "who took it from maildrop was gone before it could be asked";
