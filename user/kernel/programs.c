@@ -503,11 +503,6 @@ const struct php_engine *programs_engine(const struct programs *p, uint32_t imag
 	return NULL;
 }
 
-size_t programs_engine_count(const struct programs *p)
-{
-	return php_finder_count(p->finder);
-}
-
 int programs_process(struct programs *p, pid_t pid, struct php_process *out)
 {
 	return php_finder_process(p->finder, pid, false, out);

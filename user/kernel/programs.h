@@ -44,7 +44,6 @@ const struct program *programs_by_inode(const struct programs *p, const struct s
 
 /* PHP engines. */
 const struct php_engine *programs_engine(const struct programs *p, uint32_t image);
-size_t programs_engine_count(const struct programs *p);
 
 /* The PHP engine that a process runs, and where it is loaded. 0 or -errno. */
 int programs_process(struct programs *p, pid_t pid, struct php_process *out);

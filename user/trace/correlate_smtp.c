@@ -112,13 +112,12 @@ int correlate_connect(struct correlate *c, const struct record *r)
 	return 0;
 }
 
-static bool client_of(struct correlate *c, struct waiting *w, struct session_key *key)
+static bool client_of(const struct waiting *w, struct session_key *key)
 {
 	const char *address = w->q.facts.client_ip;
 	uint16_t port = w->port ? w->port : w->q.facts.client_port;
 	uint8_t addr[16] = {0};
 
-	(void)c;
 	if (!port)
 		return false;
 	if (!*address) /* Sendmail takes what its own submission program says for local */
@@ -170,7 +169,7 @@ void correlate_join_session(struct correlate *c, struct waiting *w)
 	struct smtp_session *s = NULL;
 	struct session_key key;
 
-	if (!c->sessions || w->q.session || !client_of(c, w, &key))
+	if (!c->sessions || w->q.session || !client_of(w, &key))
 		return;
 	HASH_FIND(hh, c->sessions, &key, sizeof(key), s);
 	/* a message is committed before its session ends: later, the port was somebody else's,
