@@ -105,7 +105,8 @@ int BPF_PROG(on_sock_state, struct sock *sk, int oldstate, int newstate)
 		struct st_task none = {};
 		bool weak;
 		__u64 id = php_snapshot(task, program, &exe, &state.task, &none, state.origin,
-					carried && carried->forked, ST_BY_CONNECT, &weak);
+					carried && carried->forked, ST_BY_CONNECT, ROOM_CONNECT,
+					&weak);
 
 		if (id)
 			state.origin = id;

@@ -24,6 +24,22 @@ static __always_inline void *reserve(__u64 size, __u32 reason)
 	return r;
 }
 
+/* The room of a program for a record of at most ROOM_SIZE bytes; never NULL, but the verifier
+ * cannot know. */
+static __always_inline void *enter_room(enum room room)
+{
+	__u32 key = room;
+
+	return bpf_map_lookup_elem(&rooms, &key);
+}
+
+/* Into the ring; `size` is known to the verifier to be within the record's room. */
+static __always_inline void send(void *record, __u64 size, __u64 wakeup, __u32 reason)
+{
+	if (bpf_ringbuf_output(&events, record, size, wakeup))
+		count_lost(reason);
+}
+
 static __always_inline void fill_header(struct st_header *h, __u16 type, __u32 size,
 					const struct st_task *task)
 {

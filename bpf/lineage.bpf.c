@@ -21,7 +21,8 @@ static __always_inline void carry(const struct st_task *key, const struct task_s
 		count_lost(ST_LOST_TASK_MAP);
 }
 
-static __always_inline int forked(struct task_struct *parent, struct task_struct *child)
+static __always_inline int forked(struct task_struct *parent, struct task_struct *child,
+				  enum room room)
 {
 	struct task_state *carried, state = {};
 	struct script_state *script;
@@ -48,7 +49,7 @@ static __always_inline int forked(struct task_struct *parent, struct task_struct
 	if (program && (program->role == ST_ROLE_PHP || program->role == ST_ROLE_HTTPD)) {
 		bool weak;
 		__u64 id = php_snapshot(parent, program, &exe, &self, &kid, state.origin,
-					carried && carried->forked, ST_BY_FORK, &weak);
+					carried && carried->forked, ST_BY_FORK, room, &weak);
 
 		if (id) {
 			state.origin = id;
@@ -76,13 +77,13 @@ static __always_inline int forked(struct task_struct *parent, struct task_struct
 SEC("tp_btf/sched_process_fork")
 int BPF_PROG(on_fork, struct task_struct *parent, struct task_struct *child)
 {
-	return forked(parent, child);
+	return forked(parent, child, ROOM_FORK);
 }
 
 SEC("tp_btf/sched_process_fork")
 int BPF_PROG(on_fork_again, struct task_struct *parent, struct task_struct *child)
 {
-	return forked(parent, child);
+	return forked(parent, child, ROOM_FORK_AGAIN);
 }
 
 /* Copies a user block (argv or environment) of the new program; at most `max`, a power of two not
@@ -140,12 +141,13 @@ static __always_inline __u32 tty_of(struct task_struct *task)
 
 /* Remembers an interpreter's arguments for those who descend from it: the outermost script, and the
  * latest. */
-static __always_inline void remember_script(struct task_struct *task, const struct st_task *self)
+static __always_inline void remember_script(struct task_struct *task, const struct st_task *self,
+					    enum room room)
 {
 	struct script_state *old = bpf_map_lookup_elem(&scripts, self), *s;
 	__u64 start = BPF_CORE_READ(task, mm, arg_start), end = BPF_CORE_READ(task, mm, arg_end);
 	__u64 n = end - start < SCRIPT_ARGS ? end - start : SCRIPT_ARGS - 1;
-	__u32 zero = 0, exec = (__u32)BPF_CORE_READ(task, self_exec_id);
+	__u32 exec = (__u32)BPF_CORE_READ(task, self_exec_id);
 
 	/* In two steps: clang makes one comparison of (n - 1) out of both, which tells the verifier
 	 * nothing about n. */
@@ -162,7 +164,7 @@ static __always_inline void remember_script(struct task_struct *task, const stru
 			old->inner_len = (__u16)n;
 		return;
 	}
-	s = bpf_map_lookup_elem(&script_room, &zero);
+	s = enter_room(room);
 	if (!s)
 		return;
 	__builtin_memset(s, 0, sizeof(*s));
@@ -211,10 +213,11 @@ static __always_inline void count_injection(__u32 uid)
 
 static __always_inline void send_exec(struct task_struct *task, struct linux_binprm *bprm,
 				      const struct st_program *program, const struct st_inode *exe,
-				      const struct st_task *self, const struct task_state *state)
+				      const struct st_task *self, const struct task_state *state,
+				      enum room room)
 {
-	struct exec_record *r = reserve(sizeof(*r), ST_LOST_RING_EXEC);
-	__u32 *off;
+	struct exec_record *r = enter_room(room);
+	__u32 *off, n;
 	__u64 uids;
 
 	if (!r)
@@ -252,8 +255,11 @@ static __always_inline void send_exec(struct task_struct *task, struct linux_bin
 	append_scripts(self, r, off);
 	append_path(task, r->data, off, EXEC_MASK, &r->e.cwd);
 	append_ancestors(task, &r->e);
-	fill_header(&r->e.h, ST_EXEC, (__u32)sizeof(r->e) + r->e.h.size, self);
-	bpf_ringbuf_submit(r, BPF_RB_NO_WAKEUP);
+	n = r->e.h.size;
+	barrier_var(n);
+	n &= ORIGIN_MASK;
+	fill_header(&r->e.h, ST_EXEC, (__u32)sizeof(r->e) + n, self);
+	send(r, sizeof(r->e) + n, BPF_RB_NO_WAKEUP, ST_LOST_RING_EXEC);
 }
 
 /* A program seen for the first time: user space looks what it is. Once for each inode. */
@@ -284,19 +290,15 @@ struct env_record {
 /* The environment of the program that `task`, which is current, has just executed: all of it up to
  * ST_ENV_PIECES. */
 static __always_inline void send_environment(struct task_struct *task, const struct st_task *self,
-					     __u64 origin)
+					     __u64 origin, struct env_record *r)
 {
 	__u64 start = BPF_CORE_READ(task, mm, env_start), end = BPF_CORE_READ(task, mm, env_end);
 	__u32 total = end > start && end - start < 1u << 30 ? (__u32)(end - start) : 0;
 
 	for (__u32 i = 0; i < ST_ENV_PIECES; i++) {
 		__u32 at = i * ST_ENV_PIECE, n = total - at;
-		struct env_record *r;
 
 		if (at >= total)
-			break;
-		r = reserve(sizeof(*r), ST_LOST_RING_ORIGIN);
-		if (!r)
 			break;
 		if (n > ST_ENV_PIECE)
 			n = ST_ENV_PIECE;
@@ -312,7 +314,9 @@ static __always_inline void send_environment(struct task_struct *task, const str
 		r->e.total = total;
 		r->e.env.len = (__u16)n & 0x7fff;
 		fill_header(&r->e.h, ST_ENV, (__u32)sizeof(r->e) + n, self);
-		bpf_ringbuf_submit(r, BPF_RB_NO_WAKEUP);
+		barrier_var(n);
+		n &= ST_ENV_PIECE;
+		send(r, sizeof(r->e) + n, BPF_RB_NO_WAKEUP, ST_LOST_RING_ORIGIN);
 	}
 }
 
@@ -322,7 +326,8 @@ static __always_inline void send_environment(struct task_struct *task, const str
  * for children of a PHP request, whose origin they carry.
  */
 static __always_inline bool cgi_start(struct task_struct *task, const struct st_inode *exe,
-				      const struct st_task *self, const struct task_state *carried)
+				      const struct st_task *self, const struct task_state *carried,
+				      enum room room)
 {
 	struct task_struct *parent = BPF_CORE_READ(task, group_leader, real_parent);
 	struct st_program *program = program_of(parent);
@@ -337,17 +342,18 @@ static __always_inline bool cgi_start(struct task_struct *task, const struct st_
 			return false;
 		before = carried->origin;
 	}
-	r = reserve(sizeof(*r), ST_LOST_RING_ORIGIN);
+	r = enter_room(room);
 	if (!r)
 		return false;
 	fill_origin(&r->o, task, exe, before, 0, ST_BY_CGI);
 	state.origin = send_small(r, task, self);
 	carry(self, &state);
-	send_environment(task, self, state.origin);
+	send_environment(task, self, state.origin, (void *)r);
 	return true;
 }
 
-static __always_inline int execed(struct task_struct *task, struct linux_binprm *bprm)
+static __always_inline int execed(struct task_struct *task, struct linux_binprm *bprm,
+				  enum room room)
 {
 	struct task_state *carried, state = {};
 	__u64 exec = BPF_CORE_READ(task, self_exec_id);
@@ -358,7 +364,7 @@ static __always_inline int execed(struct task_struct *task, struct linux_binprm 
 	exe_id(task, &exe);
 	task_key(task, &self);
 	carried = bpf_map_lookup_elem(&tasks, &self);
-	if (cgi_start(task, &exe, &self, carried))
+	if (cgi_start(task, &exe, &self, carried, room))
 		carried = bpf_map_lookup_elem(&tasks, &self);
 	program = bpf_map_lookup_elem(&programs, &exe);
 	if (!program) {
@@ -368,7 +374,7 @@ static __always_inline int execed(struct task_struct *task, struct linux_binprm 
 	if (program->role == ST_ROLE_NONE || self.tgid == own_tgid)
 		return 0;
 	if (program->role == ST_ROLE_SCRIPT) {
-		remember_script(task, &self);
+		remember_script(task, &self, room);
 		return 0;
 	}
 	if (program->role == ST_ROLE_PHP || program->role == ST_ROLE_HTTPD) {
@@ -390,27 +396,27 @@ static __always_inline int execed(struct task_struct *task, struct linux_binprm 
 			count_injection(state.uid);
 		carry(&self, &state);
 	}
-	send_exec(task, bprm, program, &exe, &self, &state);
+	send_exec(task, bprm, program, &exe, &self, &state, room);
 	return 0;
 }
 
 SEC("tp_btf/sched_process_exec")
 int BPF_PROG(on_exec, struct task_struct *task, pid_t old_pid, struct linux_binprm *bprm)
 {
-	return execed(task, bprm);
+	return execed(task, bprm, ROOM_EXEC);
 }
 
 SEC("tp_btf/sched_process_exec")
 int BPF_PROG(on_exec_again, struct task_struct *task, pid_t old_pid, struct linux_binprm *bprm)
 {
-	return execed(task, bprm);
+	return execed(task, bprm, ROOM_EXEC_AGAIN);
 }
 
 /*
  * pcntl_exec() replaces the engine without a fork. This tracepoint runs before the old memory is
  * gone (6.10 and later); elsewhere such an exec has no origin of its own and is said to have none.
  */
-static __always_inline int preparing_exec(struct task_struct *task)
+static __always_inline int preparing_exec(struct task_struct *task, enum room room)
 {
 	struct task_state *carried, state = {};
 	__u64 exec = BPF_CORE_READ(task, self_exec_id);
@@ -432,7 +438,7 @@ static __always_inline int preparing_exec(struct task_struct *task)
 				     can be */
 		state = *carried;
 	}
-	id = php_snapshot(task, program, &exe, &self, &none, state.origin, false, ST_BY_EXEC,
+	id = php_snapshot(task, program, &exe, &self, &none, state.origin, false, ST_BY_EXEC, room,
 			  &weak);
 	if (id) {
 		state.origin = id;
@@ -447,13 +453,13 @@ static __always_inline int preparing_exec(struct task_struct *task)
 SEC("tp_btf/sched_prepare_exec")
 int BPF_PROG(on_prepare_exec, struct task_struct *task, struct linux_binprm *bprm)
 {
-	return preparing_exec(task);
+	return preparing_exec(task, ROOM_PREPARE);
 }
 
 SEC("tp_btf/sched_prepare_exec")
 int BPF_PROG(on_prepare_exec_again, struct task_struct *task, struct linux_binprm *bprm)
 {
-	return preparing_exec(task);
+	return preparing_exec(task, ROOM_PREPARE_AGAIN);
 }
 
 /*

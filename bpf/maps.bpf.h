@@ -82,8 +82,62 @@ struct queue_path {
 
 struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
-	__uint(max_entries, 16 << 20);
+	__uint(max_entries, 4 << 20);
 } events __weak SEC(".maps");
+
+/*
+ * Rooms: a record whose length is not known before it is written is put together here and goes into
+ * the ring at its real length. Per CPU and per program, so nobody else can be in the same room: the
+ * kernel does not run a program twice on one CPU at a time (before 5.12 and 6.1 because it does not
+ * preempt it, later by a check of its own).
+ */
+enum room {
+	ROOM_FORK,
+	ROOM_FORK_AGAIN,
+	ROOM_EXEC,
+	ROOM_EXEC_AGAIN,
+	ROOM_PREPARE,
+	ROOM_PREPARE_AGAIN,
+	ROOM_CONNECT,
+	ROOM_COUNT
+};
+
+#define ROOM_SIZE 6144
+struct room_bytes {
+	__u64 words[ROOM_SIZE / 8];
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, ROOM_COUNT);
+	__type(key, __u32);
+	__type(value, struct room_bytes);
+} rooms __weak SEC(".maps");
+
+/* The same for queue operations, whose records are smaller. */
+enum queue_room {
+	ROOM_LINK,
+	ROOM_LINK_AGAIN,
+	ROOM_UNLINK,
+	ROOM_UNLINK_AGAIN,
+	ROOM_RENAME,
+	ROOM_RENAME_AGAIN,
+	ROOM_CALL,
+	ROOM_CREATE,
+	ROOM_QUEUE_COUNT
+};
+
+#define ROOM_QUEUE_SIZE 1280
+struct queue_room_bytes {
+	__u64 words[ROOM_QUEUE_SIZE / 8];
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, ROOM_QUEUE_COUNT);
+	__type(key, __u32);
+	__type(value, struct queue_room_bytes);
+} queue_rooms __weak SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
@@ -178,14 +232,6 @@ struct {
 	__type(value, __u64);
 } lost __weak SEC(".maps");
 
-/* Room to put a script_state together in; used with preemption off. */
-struct {
-	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, 1);
-	__type(key, __u32);
-	__type(value, struct script_state);
-} script_room __weak SEC(".maps");
-
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(max_entries, MAX_RUNNING);
@@ -206,6 +252,8 @@ const volatile __u32 fcgi_hash[FCGI_KEYS] __weak;
 const volatile __u32 fcgi_len[FCGI_KEYS] __weak;
 const volatile __u64 fcgi_word[FCGI_KEYS * 2] __weak; /* zero padded to 16 bytes */
 const volatile __u32 own_tgid __weak;                 /* the tracer itself is not traced */
+const volatile struct st_inode own_root __weak;       /* the tracer's root directory ... */
+const volatile __u32 own_root_mount __weak;           /* ... and its mount's id; 0: not known */
 const volatile bool again __weak; /* every program is attached twice, see AGAIN */
 
 #endif

@@ -11,7 +11,7 @@
 
 #include "task.bpf.h"
 
-#define ORIGIN_MASK 4095
+#define ORIGIN_MASK 4095 /* of all that is sent from a room */
 #define STR_LONG    512
 #define STR_SHORT   128
 
@@ -241,6 +241,18 @@ static __always_inline int php_find(struct task_struct *task, const struct st_pr
 	return *img && (*img)->usable ? 0 : -1;
 }
 
+static __always_inline bool has_own_root(struct task_struct *task)
+{
+	struct vfsmount *vfsmnt = BPF_CORE_READ(task, fs, root.mnt);
+	struct mount *mnt = (void *)vfsmnt - bpf_core_field_offset(struct mount, mnt);
+	struct st_inode id;
+
+	if (!own_root_mount || (__u32)BPF_CORE_READ(mnt, mnt_id) != own_root_mount)
+		return false;
+	inode_id(BPF_CORE_READ(task, fs, root.dentry, d_inode), &id);
+	return id.ino == own_root.ino && id.dev == own_root.dev;
+}
+
 static __always_inline void fill_origin(struct st_origin *o, struct task_struct *task,
 					const struct st_inode *exe, __u64 carried, __u32 image,
 					__u8 why)
@@ -256,7 +268,20 @@ static __always_inline void fill_origin(struct st_origin *o, struct task_struct 
 	o->euid = BPF_CORE_READ(task, cred, euid.val);
 	o->mntns = BPF_CORE_READ(task, nsproxy, mnt_ns, ns.inum);
 	o->image = image;
+	o->flags = has_own_root(task) ? ST_O_OWN_ROOT : 0;
 	o->why = why;
+}
+
+/* o->h.size is the length of what stands behind it. */
+static __always_inline void send_origin(struct st_origin *o, const struct st_task *self,
+					__u64 wakeup)
+{
+	__u32 n = o->h.size;
+
+	barrier_var(n);
+	n &= ORIGIN_MASK;
+	fill_header(&o->h, ST_ORIGIN, (__u32)sizeof(*o) + n, self);
+	send(o, sizeof(*o) + n, wakeup, ST_LOST_RING_ORIGIN);
 }
 
 #define SMALL_MASK 2047
@@ -273,8 +298,7 @@ static __always_inline __u64 send_small(struct small_record *r, struct task_stru
 	__u64 id = r->o.id;
 
 	append_path(task, r->data, &r->o.h.size, SMALL_MASK, &r->o.cwd);
-	fill_header(&r->o.h, ST_ORIGIN, (__u32)sizeof(r->o) + r->o.h.size, self);
-	bpf_ringbuf_submit(r, BPF_RB_NO_WAKEUP);
+	send_origin(&r->o, self, BPF_RB_NO_WAKEUP);
 	return id;
 }
 
@@ -286,7 +310,7 @@ static __always_inline __u64 send_small(struct small_record *r, struct task_stru
 static __always_inline __u64 unreadable_snapshot(
 	struct task_struct *task, const struct st_program *program, const struct st_php_image *img,
 	__u64 base, __u32 image, const struct st_inode *exe, const struct st_task *self,
-	const struct st_task *child, __u64 carried, __u8 why, bool *weak)
+	const struct st_task *child, __u64 carried, __u8 why, enum room room, bool *weak)
 {
 	__u64 thread = bpf_get_current_pid_tgid();
 	struct running_script *s = bpf_map_lookup_elem(&running, &thread);
@@ -297,12 +321,12 @@ static __always_inline __u64 unreadable_snapshot(
 	*weak = !s || s->opened; /* perhaps it serves no PHP request, but starts a CGI program */
 	if (!s && img->called && program->role == ST_ROLE_HTTPD)
 		return 0;
-	r = reserve(sizeof(*r), ST_LOST_RING_ORIGIN);
+	r = enter_room(room);
 	if (!r)
-		return new_id();
+		return 0;
 	fill_origin(&r->o, task, exe, carried, image, why);
 	r->o.child = *child;
-	r->o.flags = ST_O_UNREADABLE;
+	r->o.flags |= ST_O_UNREADABLE;
 	if (img->sapi_module)
 		r->o.sapi = php_sapi(img, base);
 	if (s) {
@@ -315,7 +339,8 @@ static __always_inline __u64 unreadable_snapshot(
 
 /*
  * Takes the snapshot of `task`, which is current, and sends it. Returns the origin's id, also when
- * the ring was full (counted): user space then finds no record of that number. 0 if the worker
+ * the ring was full (counted): it is carried all the same, so that nobody takes the child for a
+ * plain user's, and user space finds no record of that number. 0 if the worker
  * serves no request now. `forked`: it is a copy of a worker, whose origin it carries. *weak: it may
  * serve no request at all.
  */
@@ -323,7 +348,7 @@ static __always_inline __u64 php_snapshot(struct task_struct *task,
 					  const struct st_program *program,
 					  const struct st_inode *exe, const struct st_task *self,
 					  const struct st_task *child, __u64 carried, bool forked,
-					  __u8 why, bool *weak)
+					  __u8 why, enum room room, bool *weak)
 {
 	const struct st_php_image *img = NULL;
 	struct origin_record *r;
@@ -347,21 +372,20 @@ static __always_inline __u64 php_snapshot(struct task_struct *task,
 		if (!img)
 			return 0;
 		return unreadable_snapshot(task, program, img, base, image, exe, self, child,
-					   carried, why, weak);
+					   carried, why, room, weak);
 	}
 	eg = base + img->executor_globals;
 	ex = user_ptr(eg + img->layout.eg_current_execute_data);
 	if (!ex)
 		return 0;
 	id = new_id();
-	r = reserve(sizeof(*r), ST_LOST_RING_ORIGIN);
+	r = enter_room(room);
 	if (!r)
-		return id; /* it is carried all the same, so that nobody takes the child for a plain
-			      user's */
+		return 0;
 	fill_origin(&r->o, task, exe, carried, image, why);
 	r->o.id = id;
 	r->o.child = *child;
-	r->o.flags = ST_O_REQUEST;
+	r->o.flags |= ST_O_REQUEST;
 	r->o.sapi = php_sapi(img, base);
 	/* pages of files are not mapped in a fresh copy of a worker: its name is that of the worker
 	 * it was forked from */
@@ -372,14 +396,13 @@ static __always_inline __u64 php_snapshot(struct task_struct *task,
 		php_stack(r, &img->layout, ex);
 	}
 	append_path(task, r->data, &r->o.h.size, ORIGIN_MASK, &r->o.cwd);
-	fill_header(&r->o.h, ST_ORIGIN, (__u32)sizeof(r->o) + r->o.h.size, self);
 	/*
 	 * The adaptive wake-up of the ring works only if every record uses it, so each says which:
 	 * of a plain CGI the request is in an environment that is gone when the process is.
 	 */
-	bpf_ringbuf_submit(r, r->o.sapi == ST_SAPI_CGI && !(r->o.flags & ST_O_FCGI)
-				      ? BPF_RB_FORCE_WAKEUP
-				      : BPF_RB_NO_WAKEUP);
+	send_origin(&r->o, self,
+		    r->o.sapi == ST_SAPI_CGI && !(r->o.flags & ST_O_FCGI) ? BPF_RB_FORCE_WAKEUP
+									  : BPF_RB_NO_WAKEUP);
 	return id;
 }
 

@@ -163,11 +163,23 @@ static __always_inline void fill_queue(struct st_queue *q, struct task_struct *t
 		unix_peer(task, q);
 }
 
+static __always_inline struct queue_record *enter_queue_room(enum queue_room room)
+{
+	__u32 key = room;
+
+	return bpf_map_lookup_elem(&queue_rooms, &key);
+}
+
 static __always_inline void submit_queue(struct queue_record *r, const struct st_task *self)
 {
-	fill_header(&r->q.h, ST_QUEUE, (__u32)sizeof(r->q) + r->q.h.size, self);
+	__u32 n = r->q.h.size;
+
+	barrier_var(n);
+	n &= 2 * QUEUE_MASK + 1;
+	fill_header(&r->q.h, ST_QUEUE, (__u32)sizeof(r->q) + n, self);
 	/* what lands may be delivered and gone within milliseconds: user space opens it now */
-	bpf_ringbuf_submit(r, r->q.op == ST_OP_UNLINK ? BPF_RB_NO_WAKEUP : BPF_RB_FORCE_WAKEUP);
+	send(r, sizeof(r->q) + n, r->q.op == ST_OP_UNLINK ? BPF_RB_NO_WAKEUP : BPF_RB_FORCE_WAKEUP,
+	     ST_LOST_RING_QUEUE);
 }
 
 /* ---- by dentry: fexit ---- */
@@ -251,7 +263,7 @@ static __always_inline bool was_reported(__u64 thread)
 }
 
 static __always_inline int by_dentry(__u32 op, struct dentry *name, struct dentry *old_name,
-				     struct inode *inode)
+				     struct inode *inode, enum queue_room room)
 {
 	__u64 thread = bpf_get_current_pid_tgid();
 	struct task_struct *task = current_task();
@@ -269,12 +281,9 @@ static __always_inline int by_dentry(__u32 op, struct dentry *name, struct dentr
 	task_key(task, &self);
 	if (commit)
 		count_commit(&self);
-	r = reserve(sizeof(*r), ST_LOST_RING_QUEUE);
-	if (!r) {
-		if (op == ST_OP_RENAME)
-			bpf_map_delete_elem(&renames, &thread);
+	r = enter_queue_room(room);
+	if (!r)
 		return 0;
-	}
 	fill_queue(&r->q, task, &self, op, root->queue);
 	off = &r->q.h.size; /* the cursor, as in struct origin_record */
 	r->q.ino = BPF_CORE_READ(inode, i_ino);
@@ -342,41 +351,46 @@ SEC("fexit/vfs_link")
 int BPF_PROG(link_5_10, struct dentry *old, struct inode *dir, struct dentry *name, void *delegated,
 	     int ret)
 {
-	return ret ? 0 : by_dentry(ST_OP_LINK, name, old, BPF_CORE_READ(old, d_inode));
+	return ret ? 0 : by_dentry(ST_OP_LINK, name, old, BPF_CORE_READ(old, d_inode), ROOM_LINK);
 }
 
 SEC("fexit/vfs_link")
 int BPF_PROG(link_5_12, struct dentry *old, void *idmap, struct inode *dir, struct dentry *name,
 	     void *delegated, int ret)
 {
-	return ret ? 0 : by_dentry(ST_OP_LINK, name, old, BPF_CORE_READ(old, d_inode));
+	return ret ? 0 : by_dentry(ST_OP_LINK, name, old, BPF_CORE_READ(old, d_inode), ROOM_LINK);
 }
 
 SEC("fexit/vfs_link")
 int BPF_PROG(link_5_12_again, struct dentry *old, void *idmap, struct inode *dir,
 	     struct dentry *name, void *delegated, int ret)
 {
-	return ret ? 0 : by_dentry(ST_OP_LINK, name, old, BPF_CORE_READ(old, d_inode));
+	return ret ? 0
+		   : by_dentry(ST_OP_LINK, name, old, BPF_CORE_READ(old, d_inode), ROOM_LINK_AGAIN);
 }
 
 SEC("fexit/vfs_unlink")
 int BPF_PROG(unlink_5_10, struct inode *dir, struct dentry *name, void *delegated, int ret)
 {
-	return ret ? 0 : by_dentry(ST_OP_UNLINK, name, NULL, BPF_CORE_READ(name, d_inode));
+	return ret ? 0
+		   : by_dentry(ST_OP_UNLINK, name, NULL, BPF_CORE_READ(name, d_inode), ROOM_UNLINK);
 }
 
 SEC("fexit/vfs_unlink")
 int BPF_PROG(unlink_5_12, void *idmap, struct inode *dir, struct dentry *name, void *delegated,
 	     int ret)
 {
-	return ret ? 0 : by_dentry(ST_OP_UNLINK, name, NULL, BPF_CORE_READ(name, d_inode));
+	return ret ? 0
+		   : by_dentry(ST_OP_UNLINK, name, NULL, BPF_CORE_READ(name, d_inode), ROOM_UNLINK);
 }
 
 SEC("fexit/vfs_unlink")
 int BPF_PROG(unlink_5_12_again, void *idmap, struct inode *dir, struct dentry *name,
 	     void *delegated, int ret)
 {
-	return ret ? 0 : by_dentry(ST_OP_UNLINK, name, NULL, BPF_CORE_READ(name, d_inode));
+	return ret ? 0
+		   : by_dentry(ST_OP_UNLINK, name, NULL, BPF_CORE_READ(name, d_inode),
+			       ROOM_UNLINK_AGAIN);
 }
 
 SEC("fentry/vfs_rename")
@@ -387,12 +401,12 @@ int BPF_PROG(rename_in_5_10, struct inode *old_dir, struct dentry *old, struct i
 }
 
 /* After d_move() the old dentry bears the new name. */
-static __always_inline int renamed_to(struct dentry *old, int ret)
+static __always_inline int renamed_to(struct dentry *old, int ret, enum queue_room room)
 {
 	__u64 thread = bpf_get_current_pid_tgid();
 
 	if (!ret)
-		by_dentry(ST_OP_RENAME, old, NULL, BPF_CORE_READ(old, d_inode));
+		by_dentry(ST_OP_RENAME, old, NULL, BPF_CORE_READ(old, d_inode), room);
 	else
 		bpf_map_delete_elem(&renames, &thread);
 	return 0;
@@ -402,7 +416,7 @@ SEC("fexit/vfs_rename")
 int BPF_PROG(rename_5_10, struct inode *old_dir, struct dentry *old, struct inode *new_dir,
 	     struct dentry *name, void *delegated, unsigned int flags, int ret)
 {
-	return renamed_to(old, ret);
+	return renamed_to(old, ret, ROOM_RENAME);
 }
 
 struct renamedata {
@@ -425,13 +439,13 @@ int BPF_PROG(rename_in_5_12_again, struct renamedata *rd)
 SEC("fexit/vfs_rename")
 int BPF_PROG(rename_5_12, struct renamedata *rd, int ret)
 {
-	return renamed_to(BPF_CORE_READ(rd, old_dentry), ret);
+	return renamed_to(BPF_CORE_READ(rd, old_dentry), ret, ROOM_RENAME);
 }
 
 SEC("fexit/vfs_rename")
 int BPF_PROG(rename_5_12_again, struct renamedata *rd, int ret)
 {
-	return renamed_to(BPF_CORE_READ(rd, old_dentry), ret);
+	return renamed_to(BPF_CORE_READ(rd, old_dentry), ret, ROOM_RENAME_AGAIN);
 }
 
 /* ---- by syscall ---- */
@@ -579,7 +593,7 @@ static __always_inline __u16 peer_port(struct task_struct *task)
 
 /* `create` is a constant: what only that needs costs the others nothing, above all not the
  * verifier. */
-static __always_inline int leave(long ret, bool create)
+static __always_inline int leave(long ret, bool create, enum queue_room room)
 {
 	__u64 thread = bpf_get_current_pid_tgid();
 	struct call_state *found = bpf_map_lookup_elem(&calls, &thread), call;
@@ -613,17 +627,15 @@ static __always_inline int leave(long ret, bool create)
 	task_key(task, &self);
 	if (commit)
 		count_commit(&self);
-	r = reserve(sizeof(*r), ST_LOST_RING_QUEUE);
+	r = enter_queue_room(room);
 	if (!r)
 		return 0;
 	r->q.h.size = 0; /* the cursor, as in struct origin_record */
 	append_name(r, task, call.name_dir, call.name, &name_root, &r->q.h.size, &name);
 	if (absolute)
 		queue = by_prefix(r->data);
-	if (queue < 0) {
-		bpf_ringbuf_discard(r, BPF_RB_NO_WAKEUP);
+	if (queue < 0)
 		return 0;
-	}
 	if (call.old)
 		append_name(r, task, call.old_dir, call.old, &old_root, &r->q.h.size, &old);
 	{
@@ -711,13 +723,13 @@ int enter_openat(struct trace_event_raw_sys_enter *ctx)
 SEC("tracepoint/syscalls/sys_exit_link")
 int exit_call(struct trace_event_raw_sys_exit *ctx)
 {
-	return leave(ctx->ret, false);
+	return leave(ctx->ret, false, ROOM_CALL);
 }
 
 SEC("tracepoint/syscalls/sys_exit_openat")
 int exit_openat(struct trace_event_raw_sys_exit *ctx)
 {
-	return leave(ctx->ret, true);
+	return leave(ctx->ret, true, ROOM_CREATE);
 }
 
 char LICENSE[] SEC("license") = "GPL";

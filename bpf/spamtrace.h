@@ -93,6 +93,8 @@ enum st_origin_flags {
 	ST_O_SCRIPT_CALL = 1 << 9,  /* script is what php_execute_script() was called with */
 	ST_O_SCRIPT_OPEN = 1 << 10, /* script is one that the worker opened and whose directory it
 				       then entered */
+	ST_O_OWN_ROOT = 1 << 11,    /* its root directory is the tracer's; unset: another, or not
+				       known */
 };
 
 enum st_frame_type { ST_FRAME_INTERNAL = 1, ST_FRAME_USER = 2, ST_FRAME_EVAL = 4 };

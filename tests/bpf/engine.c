@@ -299,6 +299,8 @@ static void set_state(const char *state)
 	state_of_stack(state);
 	if (!strcmp(state, "idle"))
 		current(NULL);
+	else if (!strcmp(state, "jailed") && chroot("/usr"))
+		exit(95);
 	else if (!strcmp(state, "huge"))
 		huge();
 	else if (!strncmp(state, "fcgi", 4))

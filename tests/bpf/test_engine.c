@@ -32,7 +32,7 @@ static void a_request(void **state)
 	assert_int_equal(o->sapi, ST_SAPI_FPM);
 	assert_int_equal(o->parent, 0);
 	assert_true(o->id != 0);
-	assert_int_equal(o->flags, ST_O_REQUEST | ST_O_SCRIPT_SG);
+	assert_int_equal(o->flags, ST_O_REQUEST | ST_O_SCRIPT_SG | ST_O_OWN_ROOT);
 	assert_int_equal(o->uid, geteuid());
 	assert_int_equal(o->euid, geteuid());
 	expect(r, o->script, "/srv/a.php");
@@ -63,6 +63,12 @@ static void a_request(void **state)
 	assert_int_equal(e->origin, o->id);
 	assert_true(e->injection != 0);
 	assert_int_equal(as(st_exit, first(ST_EXIT, (pid_t)o->child.tgid))->origin, o->id);
+}
+
+static void in_another_root(void **state)
+{
+	(void)state;
+	assert_int_equal(as(st_origin, one_origin("jailed"))->flags, ST_O_REQUEST | ST_O_SCRIPT_SG);
 }
 
 static void every_sapi(void **state)
@@ -209,7 +215,7 @@ static void fastcgi(void **state)
 	const struct st_origin *o = as(st_origin, r);
 
 	(void)state;
-	assert_int_equal(o->flags, ST_O_REQUEST | ST_O_FCGI | ST_O_SCRIPT_SG);
+	assert_int_equal(o->flags, ST_O_REQUEST | ST_O_FCGI | ST_O_SCRIPT_SG | ST_O_OWN_ROOT);
 	expect(r, o->script, "/srv/a.php");
 	expect(r, o->docroot, "/srv");
 	expect(r, o->client, "192.0.2.1");
@@ -401,6 +407,7 @@ int engine_tests(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_request),
+		cmocka_unit_test(in_another_root),
 		cmocka_unit_test(every_sapi),
 		cmocka_unit_test(no_request_no_origin),
 		cmocka_unit_test(stacks),

@@ -348,15 +348,16 @@ static void a_root_of_its_own(void **state)
 	static const struct {
 		const char *name;
 		bool jailed, proved;
-		uint32_t mntns;
+		uint32_t mntns, flags;
 		const char *expect;
 		bool exact;
 	} cases[] = {
-		{"the host's", false, false, 1, "/h/i.php", true},
-		{"chroot", true, true, 1, "/srv/jail/h/i.php", true},
-		{"chroot, file gone", true, false, 1, "/h/i.php", false},
-		{"container", false, true, 2, "/srv/jail/h/i.php", true},
-		{"container, not proved", false, false, 2, "/h/i.php", false},
+		{"the host's", false, false, 1, 0, "/h/i.php", true},
+		{"the host's, not asked", true, true, 1, ST_O_OWN_ROOT, "/h/i.php", true},
+		{"chroot", true, true, 1, 0, "/srv/jail/h/i.php", true},
+		{"chroot, file gone", true, false, 1, 0, "/h/i.php", false},
+		{"container", false, true, 2, 0, "/srv/jail/h/i.php", true},
+		{"container, not proved", false, false, 2, 0, "/h/i.php", false},
 	};
 
 	(void)state;
@@ -370,7 +371,7 @@ static void a_root_of_its_own(void **state)
 		s->host.proved = cases[i].proved;
 		raw = begin(&r, 2, 0);
 		raw->sapi = ST_SAPI_FPM;
-		raw->flags = ST_O_REQUEST | ST_O_SCRIPT_SG | ST_O_FCGI;
+		raw->flags = ST_O_REQUEST | ST_O_SCRIPT_SG | ST_O_FCGI | cases[i].flags;
 		raw->mntns = cases[i].mntns;
 		raw->script = rec_text(&r, "/h/i.php");
 		raw->frames = 1;
@@ -384,7 +385,8 @@ static void a_root_of_its_own(void **state)
 			fail_msg("%s: %s", cases[i].name, e->script);
 		/* vhosts are asked with what the worker sees, and where its root is */
 		assert_string_equal(s->host.asked_script, "/h/i.php");
-		assert_string_equal(s->host.asked_chroot, cases[i].jailed ? "/srv/jail" : "");
+		assert_string_equal(s->host.asked_chroot,
+				    cases[i].jailed && !cases[i].flags ? "/srv/jail" : "");
 	}
 }
 

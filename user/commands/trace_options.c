@@ -42,7 +42,7 @@ static const struct argp_option options[] = {
 	{"evidence", KEY_EVIDENCE, "DIR", 0, "Keep a copy of each culprit file in DIR", 3},
 	{"opens", KEY_OPENS, NULL, 0,
 	 "Also watch script files being opened (slows every system call a little)", 3},
-	{"ring", KEY_RING, "MIB", 0, "Size of the ring buffer, a power of two (default 16)", 4},
+	{"ring", KEY_RING, "MIB", 0, "Size of the ring buffer, a power of two (default 4)", 4},
 	{"strict", KEY_STRICT, NULL, 0, "Exit with status 2 if any event was lost", 4},
 	{"verbose", 'v', NULL, 0, "Print the PHP stack of each message, and diagnostics", 4},
 	{0},
@@ -168,7 +168,7 @@ void trace_options_parse(int argc, char **argv, struct trace_options *out)
 		       "mail queue, until Ctrl-C.",
 	};
 
-	*out = (struct trace_options){.interval = 1, .uid = COUNT_UNKNOWN, .ring_mib = 16};
+	*out = (struct trace_options){.interval = 1, .uid = COUNT_UNKNOWN, .ring_mib = 4};
 	argp_parse(&argp, argc, argv, ARGP_IN_ORDER, NULL, out);
 	if (out->queue_dir && !out->mta) {
 		argp_help(&argp, stderr, ARGP_HELP_SEE, argv[0]);

@@ -5,16 +5,19 @@
 #include <bpf/btf.h>
 #include <bpf/libbpf.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
+#include <sys/stat.h>
 #include <sys/utsname.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/log.h"
+#include "kernel/inode.h"
 #include "kernel/php_layouts.h"
 
 /* generated: bpftool's code is not ours to mend */
@@ -147,6 +150,20 @@ static bool choose_fexit(const struct btf *btf, bool again, const char *names[10
 	return functions == 3;
 }
 
+/* So that a process whose root directory is another one is known from its origin. */
+static void set_own_root(struct spamtrace *skel)
+{
+	struct st_inode root;
+	struct statx x;
+
+	if (inode_of_path("/", 0, &root) || statx(AT_FDCWD, "/", 0, STATX_MNT_ID, &x) ||
+	    !(x.stx_mask & STATX_MNT_ID)) /* since 5.8 */
+		return;
+	skel->rodata->own_root.ino = root.ino;
+	skel->rodata->own_root.dev = root.dev;
+	skel->rodata->own_root_mount = (__u32)x.stx_mnt_id;
+}
+
 static void set_fcgi_keys(struct spamtrace *skel)
 {
 	/* in the order of bpf/maps.bpf.h */
@@ -189,6 +206,7 @@ static int try_load(struct probe *p, const struct probe_options *o, const struct
 		return -errno;
 	p->skel->rodata->own_tgid = (__u32)getpid();
 	p->skel->rodata->again = p->again;
+	set_own_root(p->skel);
 	set_fcgi_keys(p->skel);
 	if (o->ring_bytes)
 		bpf_map__set_max_entries(p->skel->maps.events, (__u32)o->ring_bytes);

@@ -13,7 +13,7 @@
 struct probe;
 
 struct probe_options {
-	size_t ring_bytes; /* a power of two; 0: 16 MiB */
+	size_t ring_bytes; /* a power of two; 0: 4 MiB */
 	bool opens;   /* attach script file opens, which costs every syscall of the machine a little
 		       */
 	bool creates; /* a queue's commit is a file created in place (Sendmail) */

@@ -68,6 +68,15 @@ static void set_url(struct mail_event *e, struct attribution_room *room, const c
 		e->url_path = room->url_path;
 }
 
+/* Its worker's root directory into room->jail, if that is another than the tracer's. What the
+ * kernel side saw when the origin was taken saves asking. */
+static bool jailed(const struct attribute_ops *ops, const struct origin *o,
+		   struct attribution_room *room)
+{
+	return !(o->flags & ST_O_OWN_ROOT) && ops->jail &&
+	       ops->jail(ops->arg, &o->worker, room->jail, sizeof(room->jail));
+}
+
 /* `script`: as the worker sees it. */
 static void set_vhost(const struct attribute_ops *ops, const struct origin *o, const char *script,
 		      struct attribution_room *room, struct mail_event *e)
@@ -80,7 +89,7 @@ static void set_vhost(const struct attribute_ops *ops, const struct origin *o, c
 		.mntns = o->mntns,
 	};
 
-	if (ops->jail && ops->jail(ops->arg, &o->worker, room->jail, sizeof(room->jail)))
+	if (jailed(ops, o, room))
 		q.chroot = room->jail;
 	if (ops->vhost(ops->arg, &q, &room->vhost))
 		return;
@@ -148,8 +157,7 @@ static void set_host_paths(const struct attribute_ops *ops, const struct origin 
 	bool away = ops->own_mntns && o->mntns && o->mntns != ops->own_mntns;
 	char path[1024];
 
-	if (!away &&
-	    !(ops->jail && ops->jail(ops->arg, &o->worker, room->jail, sizeof(room->jail))))
+	if (!away && !jailed(ops, o, room))
 		return;
 	if (e->script && e->script[0] == '/') {
 		if (ops->host_path &&
