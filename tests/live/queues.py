@@ -21,10 +21,9 @@ MTAS = {
 }
 
 
-def queue(mta):
-    """queue id -> token, of every message whose file is complete."""
+def texts(mta):
+    """(queue id, the first 64 KiB of its file) of every file that is a message's."""
     patterns, name, _ = MTAS[mta]
-    found = {}
     for pattern in patterns:
         for path in glob.iglob(pattern):
             match = re.match(name, os.path.basename(path))
@@ -32,12 +31,14 @@ def queue(mta):
                 continue
             try:
                 with open(path, "rb") as f:
-                    token = TRUTH.search(f.read(65536))
+                    yield match.group(1), f.read(65536)
             except FileNotFoundError:
                 continue  # it moved to the next directory, which is read later
-            if token:
-                found[match.group(1)] = token.group(1).decode()
-    return found
+
+
+def queue(mta):
+    """queue id -> token, of every message whose file is complete."""
+    return {i: token.group(1).decode() for i, text in texts(mta) if (token := TRUTH.search(text))}
 
 
 def log_ids(mta, log):

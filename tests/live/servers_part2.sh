@@ -6,6 +6,8 @@ set -euo pipefail
 . /src/scripts/lib/hosting.sh
 # shellcheck source-path=SCRIPTDIR source=../../scripts/lib/servers.sh
 . /src/scripts/lib/servers.sh
+# shellcheck source-path=SCRIPTDIR source=servers_chroot.sh
+. /src/tests/live/servers_chroot.sh
 here=/src/tests/live/sites/part2
 ffi=ffi.enable=true
 
@@ -59,62 +61,7 @@ one_site() {
 } >"$conf/modphp-one.conf"
 run_httpd modphp-one 8118 "$(ini_dir modphp-one "$ffi")"
 
-# The chroot: pools of site 4 and 5 live in their subscription's directory, where the MTA is not.
-jail() {
-	local home=$VHOSTS/${DOMAINS[$1 - 1]} dir
-	mkdir -p "$home"/{bin,usr/sbin,lib,lib64,tmp,dev,var,etc}
-	chmod 1777 "$home/tmp"
-	cp /bin/dash "$home/bin/sh"
-	for dir in lib lib64 usr var etc; do
-		[ ! -e "/$dir" ] || { mkdir -p "$home/$dir" && mount --rbind "/$dir" "$home/$dir"; }
-	done
-	mount --bind /dev "$home/dev"
-}
-chroot_pools() {
-	local n
-	printf '[global]\npid = /run/fpm/chroot/pid\nerror_log = %s\n' "$logs/fpm-chroot.log"
-	for n in 4 5; do
-		cat <<-END
-			[${DOMAINS[n - 1]}-chroot]
-			user = site$n
-			group = site$n
-			listen = /run/fpm/chroot/site$n.sock
-			listen.owner = www-data
-			chroot = $VHOSTS/${DOMAINS[n - 1]}
-			chdir = /
-			pm = ondemand
-			pm.max_children = 2
-		END
-	done
-}
-mkdir -p /run/fpm/chroot
-jail 4
-jail 5
-chroot_pools >"$conf/fpm-chroot.conf"
-env -u STAGE_MTA "php-fpm$php_version" -y "$conf/fpm-chroot.conf" >"$logs/fpm-chroot-start.log" 2>&1 ||
-	server_died "php-fpm (chroot) did not start" "$logs/fpm-chroot-start.log"
-{
-	printf 'pid /run/nginx-chroot.pid;\nuser www-data;\nerror_log %s;\n' "$logs/nginx-chroot.log"
-	printf 'events { worker_connections 64; }\nhttp {\naccess_log off;\n'
-	for n in 4 5; do
-		cat <<-END
-			server {
-				listen 127.0.0.1:8119;
-				server_name ${DOMAINS[n - 1]};
-				root $VHOSTS/${DOMAINS[n - 1]}/httpdocs;
-				location ~ \.php$ {
-					include /etc/nginx/fastcgi.conf;
-					fastcgi_param SCRIPT_FILENAME /httpdocs\$fastcgi_script_name;
-					fastcgi_param DOCUMENT_ROOT /httpdocs;
-					fastcgi_pass unix:/run/fpm/chroot/site$n.sock;
-				}
-			}
-		END
-	done
-	echo '}'
-} >"$conf/nginx-chroot.conf"
-nginx -c "$conf/nginx-chroot.conf" || server_died "nginx (chroot) did not start"
-wait_for_port 8119
+start_chroot fpm-chroot 8119
 
 # The container: a root, mounts and pids of its own; its sites are the host's directories, elsewhere.
 box=/srv/box
