@@ -35,11 +35,15 @@ int64_t clock_offset_ns(void)
 
 void clock_rfc3339(char out[CLOCK_RFC3339_SIZE], uint64_t wall_ns)
 {
+	static _Thread_local char text[32]; /* of the second that was asked for last */
+	static _Thread_local time_t known = -1;
 	time_t sec = (time_t)(wall_ns / NS_PER_SEC);
 	struct tm tm = {0};
-	char text[32];
 
-	gmtime_r(&sec, &tm);
-	strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%S", &tm);
+	if (sec != known) {
+		gmtime_r(&sec, &tm);
+		strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%S", &tm);
+		known = sec;
+	}
 	snprintf(out, CLOCK_RFC3339_SIZE, "%.19s.%09uZ", text, (unsigned)(wall_ns % NS_PER_SEC));
 }

@@ -6,12 +6,13 @@
 #include <string.h>
 
 #include "base/cleanup.h"
-#include "output/json_event.h"
+#include "output/json_cache.h"
 #include "output/line_writer.h"
 
 struct json_sink {
 	struct sink sink; /* first: what callers hold */
 	struct line_writer writer;
+	struct json_cache *cache;
 	struct redactor redactor;
 	bool redact;
 	char *host;
@@ -54,9 +55,9 @@ static int json_mail(struct sink *s, const struct mail_event *e)
 {
 	struct json_sink *j = from_sink(s);
 	struct json_context c = context_of(j);
-	_free_ char *line = NULL;
+	const char *line = NULL;
 	size_t len = 0;
-	int err = json_mail_line(&c, e, &line, &len);
+	int err = json_cache_mail_line(j->cache, &c, e, &line, &len);
 
 	return put_line(j, err, line, len);
 }
@@ -84,6 +85,7 @@ static void json_free(struct sink *s)
 
 	line_writer_close(&j->writer);
 	redactor_wipe(&j->redactor);
+	json_cache_free(j->cache);
 	free(j->host);
 	free(j);
 }
@@ -96,7 +98,8 @@ int json_sink_create(int fd, const char *host_name, const struct redactor *redac
 	if (!j)
 		return -ENOMEM;
 	j->host = host_name ? strdup(host_name) : NULL;
-	if (host_name && !j->host) {
+	if ((host_name && !j->host) || json_cache_new(&j->cache)) {
+		free(j->host);
 		free(j);
 		return -ENOMEM;
 	}
