@@ -108,6 +108,69 @@ static void test_tables(void **state)
 	queue_report_clear(&r);
 }
 
+/* Shares are all of the queue, and their sums its tables. */
+static void test_threads(void **state)
+{
+	struct queue_options o = options();
+	struct queue_report r = {0};
+
+	(void)state;
+	make_queue();
+	o.threads = 3;
+	assert_int_equal(queue_read(&o, NULL, NULL, NULL, &r), 0);
+	assert_int_equal(r.read, 4);
+	assert_int_equal(r.matched, 4);
+	assert_int_equal(r.all.messages, 4);
+	assert_int_equal(r.all.recipients, 605);
+	assert_int_equal(r.all.most, 600);
+	assert_int_equal(key_table_count(r.by[QUEUE_BY_ORIGIN]), 3);
+	assert_int_equal(row(&r, QUEUE_BY_ORIGIN, "uid 10001")->messages, 2);
+	assert_int_equal(row(&r, QUEUE_BY_ORIGIN, "uid 10001")->ages[0], 2);
+	assert_true(*row(&r, QUEUE_BY_ORIGIN, "uid 10001")->sample_id);
+	assert_int_equal(row(&r, QUEUE_BY_DOMAIN, "b.test")->messages, 3);
+	assert_int_equal(row(&r, QUEUE_BY_DOMAIN, "b.test")->recipients, 4);
+	assert_int_equal(r.big_count, 1);
+	assert_string_equal(r.big[0].id, "11");
+	queue_report_clear(&r);
+}
+
+static int print_id(void *arg, const struct queue_message *m)
+{
+	(void)arg;
+	return fprintf(m->out, "%s\n", m->id) < 0 ? -EIO : 0;
+}
+
+static void test_threads_print(void **state)
+{
+	struct queue_options o = options();
+	struct queue_report r = {0};
+	char *text = NULL;
+	size_t len = 0;
+
+	(void)state;
+	make_queue();
+	o.threads = 4;
+	o.out = open_memstream(&text, &len);
+	assert_int_equal(queue_read(&o, NULL, print_id, NULL, &r), 0);
+	fclose(o.out);
+	assert_int_equal(len, 4 * 3);
+	for (int id = 10; id < 14; id++) {
+		char line[8];
+
+		snprintf(line, sizeof(line), "%d\n", id);
+		assert_non_null(strstr(text, line));
+	}
+	free(text);
+	queue_report_clear(&r);
+	/* an output that takes nothing ends the reading */
+	o.out = fopen("/dev/full", "w");
+	assert_non_null(o.out);
+	setbuf(o.out, NULL);
+	assert_int_equal(queue_read(&o, NULL, print_id, NULL, &r), -ENOSPC);
+	fclose(o.out);
+	queue_report_clear(&r);
+}
+
 static void check_filter(const struct queue_options *o, const char *ids)
 {
 	struct queue_report r = {0};
@@ -259,9 +322,10 @@ static void test_age_text(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		WITH_QUEUE(test_tables),     WITH_QUEUE(test_filters),
-		WITH_QUEUE(test_unreadable), WITH_QUEUE(test_join),
-		WITH_QUEUE(test_join_grows), cmocka_unit_test(test_age_text),
+		WITH_QUEUE(test_tables),        WITH_QUEUE(test_threads),
+		WITH_QUEUE(test_threads_print), WITH_QUEUE(test_filters),
+		WITH_QUEUE(test_unreadable),    WITH_QUEUE(test_join),
+		WITH_QUEUE(test_join_grows),    cmocka_unit_test(test_age_text),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "base/clock.h"
 
-#include <stdio.h>
+#include <string.h>
 #include <time.h>
 
 #define NS_PER_SEC 1000000000ULL
@@ -35,15 +35,22 @@ int64_t clock_offset_ns(void)
 
 void clock_rfc3339(char out[CLOCK_RFC3339_SIZE], uint64_t wall_ns)
 {
-	static _Thread_local char text[32]; /* of the second that was asked for last */
-	static _Thread_local time_t known = -1;
+	/* many times of a run are of the same second */
+	static _Thread_local struct {
+		time_t sec;
+		char text[32];
+	} last = {-1, ""};
 	time_t sec = (time_t)(wall_ns / NS_PER_SEC);
+	unsigned ns = (unsigned)(wall_ns % NS_PER_SEC);
 	struct tm tm = {0};
 
-	if (sec != known) {
+	if (sec != last.sec) {
 		gmtime_r(&sec, &tm);
-		strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%S", &tm);
-		known = sec;
+		strftime(last.text, sizeof(last.text), "%Y-%m-%dT%H:%M:%S.", &tm);
+		last.sec = sec;
 	}
-	snprintf(out, CLOCK_RFC3339_SIZE, "%.19s.%09uZ", text, (unsigned)(wall_ns % NS_PER_SEC));
+	memcpy(out, last.text, 20);
+	for (int i = 28; i >= 20; i--, ns /= 10)
+		out[i] = (char)('0' + ns % 10);
+	memcpy(out + 29, "Z", 2);
 }

@@ -13,13 +13,15 @@
 
 #include "base/clock.h"
 
+/* What find() fills: one for each thread. */
+static _Thread_local char buf[4096];
+static _Thread_local struct passwd entry;
+
 #ifdef USERS_STATIC
 #include "base/cleanup.h"
 
 static const struct passwd *find(uid_t uid, const char *name)
 {
-	static char buf[4096];
-	static struct passwd entry;
 	_fclose_ FILE *f = fopen("/etc/passwd", "re");
 	struct passwd *found;
 
@@ -30,6 +32,18 @@ static const struct passwd *find(uid_t uid, const char *name)
 			return &entry;
 	return NULL;
 }
+#else
+static const struct passwd *find(uid_t uid, const char *name)
+{
+	struct passwd *found = NULL;
+
+	if (name)
+		getpwnam_r(name, &entry, buf, sizeof(buf), &found);
+	else
+		getpwuid_r(uid, &entry, buf, sizeof(buf), &found);
+	return found;
+}
+#endif
 
 const struct passwd *user_by_uid(uid_t uid)
 {
@@ -40,24 +54,13 @@ const struct passwd *user_by_name(const char *name)
 {
 	return find(0, name);
 }
-#else
-const struct passwd *user_by_uid(uid_t uid)
-{
-	return getpwuid(uid);
-}
-
-const struct passwd *user_by_name(const char *name)
-{
-	return getpwnam(name);
-}
-#endif
 
 #define NAME_SLOTS 512
 #define NAME_NS    10000000000ULL
 
 const char *user_name_of(uid_t uid)
 {
-	static struct {
+	static _Thread_local struct {
 		uid_t uid;
 		bool known;
 		uint64_t until; /* boot ns; 0: never asked */

@@ -7,7 +7,8 @@
 #include <pwd.h>
 #include <sys/types.h>
 
-/* As getpwuid() and getpwnam(): NULL when there is none; the answer is gone with the next call. */
+/* As getpwuid() and getpwnam(): NULL when there is none; the answer is gone with the thread's next
+ * call. */
 const struct passwd *user_by_uid(uid_t uid);
 
 /*

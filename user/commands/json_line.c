@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <limits.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -12,23 +13,34 @@
 #include "base/clock.h"
 #include "base/text.h"
 
+/* What is the same in every line of a run. */
+static struct {
+	char host[HOST_NAME_MAX + 1], run[48];
+} fixed;
+
+static void fill_fixed(void)
+{
+	if (gethostname(fixed.host, sizeof(fixed.host) - 1) != 0)
+		fixed.host[0] = '\0';
+	snprintf(fixed.run, sizeof(fixed.run), "%" PRIx64 "-%d", clock_wall_ns(), (int)getpid());
+}
+
 json_t *json_line_new(const char *action)
 {
-	static uint64_t sequence, started;
-	char now[CLOCK_RFC3339_SIZE], host[HOST_NAME_MAX + 1] = "", id[64];
-	uint64_t wall = clock_wall_ns();
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
+	static _Atomic uint64_t last;
+	char now[CLOCK_RFC3339_SIZE], id[80];
+	uint64_t sequence = ++last;
 	json_t *line = json_object();
 
-	if (!started)
-		started = wall;
-	clock_rfc3339(now, wall);
-	snprintf(id, sizeof(id), "%" PRIx64 "-%d-%" PRIu64, started, (int)getpid(), ++sequence);
-	json_line_put(line, "@timestamp", json_string(now));
-	json_line_put(line, "event.id", json_string(id));
+	pthread_once(&once, fill_fixed);
+	clock_rfc3339(now, clock_wall_ns());
+	snprintf(id, sizeof(id), "%s-%" PRIu64, fixed.run, sequence);
+	json_line_put(line, "@timestamp", json_string_nocheck(now));
+	json_line_put(line, "event.id", json_string_nocheck(id));
 	json_line_put_count(line, "event.sequence", sequence);
-	json_line_put(line, "event.action", json_string(action));
-	if (gethostname(host, sizeof(host) - 1) == 0)
-		json_line_put_text(line, "host.name", host);
+	json_line_put(line, "event.action", json_string_nocheck(action));
+	json_line_put_text(line, "host.name", fixed.host);
 	json_line_put(line, "spamtrace.schema", json_integer(1));
 	return line;
 }
@@ -40,13 +52,13 @@ void json_line_put(json_t *line, const char *key, json_t *value)
 		json_t *next;
 
 		if (!dot) {
-			json_object_set_new(line, key, value);
+			json_object_set_new_nocheck(line, key, value);
 			return;
 		}
 		next = json_object_getn(line, key, (size_t)(dot - key));
 		if (!next) {
 			next = json_object();
-			json_object_setn_new(line, key, (size_t)(dot - key), next);
+			json_object_setn_new_nocheck(line, key, (size_t)(dot - key), next);
 		}
 		line = next;
 		key = dot + 1;
@@ -60,13 +72,16 @@ void json_line_put_count(json_t *line, const char *key, uint64_t count)
 
 json_t *json_line_text(const char *text)
 {
+	char small[512];
 	size_t n = strlen(text), size = 3 * n + 1;
-	_free_ char *safe = malloc(size);
+	_free_ char *large = size > sizeof(small) ? malloc(size) : NULL;
+	char *safe = size > sizeof(small) ? large : small;
 
 	if (!safe)
 		return NULL;
-	text_utf8(safe, size, text, n);
-	return json_string(safe);
+	n = text_utf8(safe, size, text, n);
+	/* a NUL has become U+FFFD, and the rest is valid by now */
+	return json_stringn_nocheck(safe, n);
 }
 
 void json_line_put_text(json_t *line, const char *key, const char *text)
@@ -82,16 +97,20 @@ void json_line_put_time(json_t *line, const char *key, int64_t seconds)
 	if (seconds <= 0)
 		return;
 	clock_rfc3339(out, (uint64_t)seconds * 1000000000ULL);
-	json_line_put(line, key, json_string(out));
+	json_line_put(line, key, json_string_nocheck(out));
 }
 
 int json_line_write(FILE *out, json_t *line)
 {
-	_free_ char *plain = json_dumps(line, JSON_COMPACT), *text = NULL;
-	size_t len = 0;
+	char small[8192];
+	size_t n = json_dumpb(line, small, sizeof(small), JSON_COMPACT), len = 0;
+	_free_ char *large = n > sizeof(small) ? json_dumps(line, JSON_COMPACT) : NULL,
+		    *text = NULL;
 
 	json_decref(line);
-	text = plain ? text_json_line(plain, strlen(plain), &len) : NULL;
+	if (!n || (n > sizeof(small) && !large))
+		return -ENOMEM;
+	text = text_json_line(large ? large : small, n, &len);
 	if (!text)
 		return -ENOMEM;
 	errno = 0;

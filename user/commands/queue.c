@@ -194,22 +194,13 @@ static const struct argp parser = {
 	       "'spamtrace message ID' prints the commands for every MTA.",
 };
 
-struct printing {
-	const struct queue_options *o;
-	int error;
-};
-
 static int print_message(void *arg, const struct queue_message *m)
 {
-	struct printing *p = arg;
+	const struct queue_options *o = arg;
 
-	if (p->o->ids)
-		p->error = puts(m->id) < 0 ? -errno : 0;
-	else if (p->o->json)
-		p->error = queue_json_message(stdout, m);
-	else
-		p->error = queue_print_message(stdout, p->o, m);
-	return p->error ? 1 : 0;
+	if (o->ids)
+		return fprintf(m->out, "%s\n", m->id) < 0 ? -EIO : 0;
+	return o->json ? queue_json_message(m->out, m) : queue_print_message(m->out, o, m);
 }
 
 static void tell_failures(const struct queue_report *r)
@@ -246,17 +237,16 @@ static int run(const struct queue_options *o)
 {
 	struct queue_report report __attribute__((cleanup(queue_report_clear))) = {0};
 	struct queue_join *join __attribute__((cleanup(queue_join_freep))) = NULL;
-	struct printing printing = {.o = o};
 	bool each = o->ids || o->list;
 	int r;
 
 	if (o->recording_count && queue_join_new(o->recordings, o->recording_count, &join) < 0)
 		return 1;
-	r = queue_read(o, join, each ? print_message : NULL, &printing, &report);
+	r = queue_read(o, join, each ? print_message : NULL, (void *)o, &report);
 	if (r < 0)
 		return 1;
 	if (each)
-		r = fflush(stdout) ? -errno : printing.error;
+		r = fflush(stdout) ? -errno : 0;
 	else
 		r = print_report(o, &report);
 	tell_failures(&report);
@@ -269,6 +259,7 @@ int command_queue(int argc, char **argv)
 {
 	struct queue_options o = {.uid = COUNT_UNKNOWN,
 				  .top = 10,
+				  .out = stdout,
 				  .json = !isatty(STDOUT_FILENO),
 				  .columns = columns()};
 	int status;

@@ -25,6 +25,8 @@ struct queue_options {
 	unsigned columns; /* of the terminal; 0: nothing is cut */
 	char **recordings;
 	size_t recording_count;
+	FILE *out;        /* where --ids and --list print; NULL: fn prints nothing */
+	unsigned threads; /* 0: as many as help */
 };
 
 enum queue_by {
@@ -81,10 +83,15 @@ struct queue_source {
 const struct queue_source *queue_join_find(const struct queue_join *j, const char *mta,
 					   const char *id, uint64_t time_ns);
 
-/* ---- queue_read.c ---- */
+/* ---- queue_threads.c, queue_read.c ---- */
 
-/* One message that the filters let through, for --ids and --list. Return non-zero to stop. */
+/*
+ * One message that the filters let through, for --ids and --list. Called by several threads at a
+ * time, each with a stream `out` of its own, which is written to the options' one from time to
+ * time. Return non-zero to stop.
+ */
 struct queue_message {
+	FILE *out;
 	const struct mta *mta;
 	const char *id, *state, *origin;
 	const struct message_facts *facts;

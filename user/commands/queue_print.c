@@ -35,16 +35,16 @@ void queue_age_text(char *out, size_t size, uint64_t time_ns, uint64_t now_ns)
 /* "uid 10001" with the name of the user behind it. */
 static void key_text(char *out, size_t size, const char *key)
 {
-	const struct passwd *p = NULL;
+	const char *name = NULL;
 	char *end;
 
 	if (strncmp(key, "uid ", 4) == 0) {
 		unsigned long uid = strtoul(key + 4, &end, 10);
 
-		p = *end ? NULL : user_by_uid((uid_t)uid);
+		name = *end ? NULL : user_name_of((uid_t)uid);
 	}
-	if (p)
-		snprintf(out, size, "%s (%s)", key, p->pw_name);
+	if (name)
+		snprintf(out, size, "%s (%s)", key, name);
 	else if (strcmp(key, "bounce") == 0)
 		snprintf(out, size, "bounce (made by the MTA)");
 	else

@@ -1,53 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Reads every queued message once into bounded tables; one message is in memory at a time. */
+/* Reads a share of the queued messages into bounded tables; one message is in memory at a time. */
 #include <errno.h>
 #include <fnmatch.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
-#include "base/clock.h"
-#include "base/log.h"
 #include "base/text.h"
 #include "base/users.h"
-#include "commands/queue.h"
+#include "commands/queue_internal.h"
 
-#define MAX_KEYS      16384
-#define SECOND        1000000000ULL
-#define PROGRESS_MASK 255
-
-/*
- * The domains of the message at hand, in the order of its recipients, neighbours together. They
- * wait here for the filters; a message that has more is read a second time.
- */
-#define DOMAINS_MAX   512
-#define DOMAINS_BYTES 16384
-
-struct domains {
-	size_t n, used;
-	bool overflow;
-	struct {
-		uint32_t at, recipients;
-	} domain[DOMAINS_MAX];
-	char text[DOMAINS_BYTES];
-};
-
-struct reading {
-	const struct queue_options *o;
-	const struct queue_join *join;
-	queue_message_fn fn;
-	void *arg;
-	struct queue_report *report;
-	struct mta_queue *queue;
-	/* the message at hand */
-	bool domain_matches;
-	struct key_weight weight;
-	struct domains domains;
-	uint64_t expected; /* messages in all, for the progress line */
-	uint64_t started, shown;
-	bool terminal;
-};
+#define OUTPUT_BLOCK 65536
 
 void queue_origin(const struct message_facts *f, char *out, size_t size)
 {
@@ -68,7 +31,7 @@ void queue_origin(const struct message_facts *f, char *out, size_t size)
 /* Sendmail and others write the login name only; the last few are remembered. */
 int64_t queue_uid(const struct message_facts *f)
 {
-	static struct {
+	static _Thread_local struct {
 		char login[64];
 		int64_t uid;
 	} known[64];
@@ -156,7 +119,7 @@ static void tally_domains(struct reading *r, const struct queue_entry *e)
 
 	r->weight.recipients = 0; /* those of this domain are added one by one */
 	if (r->domains.overflow) {
-		r->queue->mta->describe(r->queue, e->fd, e->id, &again, tally_recipient, r);
+		r->queue.mta->describe(&r->queue, e->fd, e->id, &again, tally_recipient, r);
 		return;
 	}
 	for (size_t i = 0; i < r->domains.n; i++)
@@ -198,30 +161,33 @@ static bool wanted(const struct reading *r, const struct message_facts *f,
 
 /* ---- tables ---- */
 
-static void keep_big(struct reading *r, const struct message_facts *f, const char *id,
-		     const char *origin)
+void queue_keep_big(struct queue_report *out, const struct queue_big *big)
 {
-	struct queue_report *out = r->report;
-	uint64_t n = f->recipients > 0 ? (uint64_t)f->recipients : 0;
 	size_t at = out->big_count;
-	struct queue_big *b;
 
-	if (n < QUEUE_BIG)
-		return;
-	while (at > 0 && out->big[at - 1].recipients < n)
+	while (at > 0 && out->big[at - 1].recipients < big->recipients)
 		at--;
 	if (at == QUEUE_BIG_LIST)
 		return;
 	if (out->big_count < QUEUE_BIG_LIST)
 		out->big_count++;
-	memmove(&out->big[at + 1], &out->big[at], (out->big_count - at - 1) * sizeof(*b));
-	b = &out->big[at];
-	b->recipients = n;
-	b->mta = r->queue->mta->name;
-	text_copy(b->id, sizeof(b->id), id);
-	text_copy(b->sender, sizeof(b->sender), f->has_sender && !*f->sender ? "<>" : f->sender);
-	text_copy(b->subject, sizeof(b->subject), f->subject);
-	text_copy(b->origin, sizeof(b->origin), origin);
+	memmove(&out->big[at + 1], &out->big[at], (out->big_count - at - 1) * sizeof(*big));
+	out->big[at] = *big;
+}
+
+static void note_big(struct reading *r, const struct message_facts *f, const char *id,
+		     const char *origin)
+{
+	struct queue_big b = {.mta = r->queue.mta->name};
+
+	if (f->recipients < QUEUE_BIG)
+		return;
+	b.recipients = (uint64_t)f->recipients;
+	text_copy(b.id, sizeof(b.id), id);
+	text_copy(b.sender, sizeof(b.sender), f->has_sender && !*f->sender ? "<>" : f->sender);
+	text_copy(b.subject, sizeof(b.subject), f->subject);
+	text_copy(b.origin, sizeof(b.origin), origin);
+	queue_keep_big(r->report, &b);
 }
 
 static void tally(struct reading *r, const struct message_facts *f, const char *id,
@@ -237,30 +203,20 @@ static void tally(struct reading *r, const struct message_facts *f, const char *
 	if (out->by[QUEUE_BY_SCRIPT])
 		key_row_add(key_table_row(out->by[QUEUE_BY_SCRIPT], script, strlen(script)),
 			    &r->weight);
-	keep_big(r, f, id, origin);
+	note_big(r, f, id, origin);
 }
 
 /* ---- messages ---- */
 
-static void progress(struct reading *r)
+static int call(struct reading *r, struct queue_message *m)
 {
-	uint64_t now;
+	int err;
 
-	if (!r->terminal || (r->report->read & PROGRESS_MASK))
-		return;
-	now = clock_boot_ns();
-	if (now - r->started < SECOND || now - r->shown < SECOND / 4)
-		return;
-	r->shown = now;
-	fprintf(stderr, "\r\033[K%" PRIu64 " of %" PRIu64 " messages read", r->report->read,
-		r->expected > r->report->read ? r->expected : r->report->read);
-	fflush(stderr);
-}
-
-static void progress_end(const struct reading *r)
-{
-	if (r->shown)
-		fputs("\r\033[K", stderr);
+	m->out = r->out;
+	err = r->fn(r->arg, m);
+	if (!err && r->out && ftell(r->out) >= OUTPUT_BLOCK)
+		err = queue_write_out(r);
+	return err;
 }
 
 /* A message that could not be read: gone, being written, or something for the administrator to see.
@@ -277,10 +233,10 @@ static void count_failure(struct queue_report *out, int err)
 	}
 }
 
-static int take(void *arg, const struct queue_entry *e)
+int queue_take(void *arg, const struct queue_entry *e)
 {
 	struct reading *r = arg;
-	struct mta_queue *q = r->queue;
+	struct mta_queue *q = &r->queue;
 	struct message_facts f;
 	struct queue_message m = {.mta = q->mta, .id = e->id, .state = e->state, .facts = &f};
 	/* a list of messages needs recipients only where they are asked for */
@@ -288,8 +244,10 @@ static int take(void *arg, const struct queue_entry *e)
 	char origin[320];
 	int err;
 
+	if (r->crew->stop)
+		return 1;
 	r->report->read++;
-	progress(r);
+	queue_progress(r, ++r->crew->read);
 	r->domain_matches = false;
 	r->domains.n = r->domains.used = 0;
 	r->domains.overflow = false;
@@ -317,92 +275,8 @@ static int take(void *arg, const struct queue_entry *e)
 		.subject = f.subject,
 	};
 	if (r->fn)
-		return r->fn(r->arg, &m);
+		return call(r, &m);
 	tally(r, &f, e->id, origin, m.source);
 	tally_domains(r, e);
 	return 0;
-}
-
-static int make_tables(struct queue_report *out, bool scripts)
-{
-	for (int i = 0; i < QUEUE_BY_COUNT; i++) {
-		if (i == QUEUE_BY_SCRIPT && !scripts)
-			continue;
-		out->by[i] = key_table_new(MAX_KEYS);
-		if (!out->by[i])
-			return -ENOMEM;
-	}
-	return 0;
-}
-
-static void count_all(struct reading *r)
-{
-	struct queue_report *out = r->report;
-
-	for (size_t i = 0; i < out->queue_count; i++) {
-		struct mta_queue *q = &out->queues[i];
-		int err = q->mta->count(q, &out->counts[i]);
-
-		out->count_errors[i] = err;
-		if (err == 0)
-			r->expected += (uint64_t)out->counts[i].messages;
-		else
-			log_err(err, "%s cannot be counted", q->directory);
-	}
-}
-
-int queue_read(const struct queue_options *o, const struct queue_join *join, queue_message_fn fn,
-	       void *arg, struct queue_report *out)
-{
-	struct reading r = {.o = o,
-			    .join = join,
-			    .fn = fn,
-			    .arg = arg,
-			    .report = out,
-			    .started = clock_boot_ns(),
-			    .terminal = isatty(STDERR_FILENO) == 1};
-	int found, err = make_tables(out, join != NULL);
-
-	if (err)
-		return log_err(err, "the queue");
-	found = mta_find_queues(o->mta, o->directory, out->queues, QUEUE_MAX);
-	out->queue_count = found > 0 ? (size_t)found : 0;
-	out->now_ns = clock_wall_ns();
-	if (!out->queue_count) {
-		if (o->directory)
-			log_warn("%s is no queue of %s", o->directory,
-				 o->mta ? o->mta->name : "an MTA that spamtrace knows");
-		else
-			log_warn("no mail queue was found: qmail, Postfix, Exim, Sendmail and "
-				 "nullmailer are "
-				 "known; name its directory with --queue-dir");
-		return -ENOENT;
-	}
-	count_all(&r);
-	for (size_t i = 0; i < out->queue_count && !err; i++) {
-		r.queue = &out->queues[i];
-		if (out->count_errors[i])
-			continue;
-		err = r.queue->mta->list(r.queue, take, &r);
-		if (err == -ENOENT || err == -ESTALE) {
-			log_warn("%s vanished while it was read: what is shown is a part of it",
-				 r.queue->directory);
-			out->count_errors[i] = err;
-			err = 0;
-		}
-	}
-	progress_end(&r);
-	if (err < 0 && !fn)
-		log_err(err, "%s cannot be read", r.queue->directory);
-	return err;
-}
-
-void queue_report_clear(struct queue_report *r)
-{
-	for (size_t i = 0; i < r->queue_count; i++)
-		if (r->queues[i].fd >= 0)
-			close(r->queues[i].fd);
-	for (int i = 0; i < QUEUE_BY_COUNT; i++)
-		key_table_free(r->by[i]);
-	memset(r, 0, sizeof(*r));
 }

@@ -77,6 +77,10 @@ struct mta_queue {
 	bool split_todo;     /* qmail with the big-todo patch: todo/ is split too */
 	bool quick; /* set by the caller: count() may leave `partial` unknown where knowing it takes
 		       a second scan */
+	/* set by the caller: list() takes share `share` of the queue's `shares` only, which differ
+	 * in their messages and are all of it together; shares 0: all. For threads, each with a
+	 * copy of the struct. */
+	unsigned share, shares;
 	bool first; /* holds first ids only (Postfix maildrop is part of its queue; Sendmail
 		       mqueue-client is a queue of its own) */
 };
@@ -155,7 +159,7 @@ struct mta {
 	/* Counts now; -ENOENT or -ESTALE when the directory vanished. */
 	int (*count)(struct mta_queue *q, struct queue_counts *out);
 
-	/* Calls fn for each message. Returns 0, what fn returned, or -errno. */
+	/* Calls fn for each message (of q's share). Returns 0, what fn returned, or -errno. */
 	int (*list)(struct mta_queue *q, entry_fn fn, void *arg);
 
 	/*

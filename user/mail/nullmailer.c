@@ -158,39 +158,14 @@ static int count(struct mta_queue *q, struct queue_counts *out)
 	return 0;
 }
 
-struct listing {
-	entry_fn fn;
-	void *arg;
-};
-
 static int list_entry(void *arg, int dirfd, const char *name, unsigned char type)
 {
-	const struct listing *l = arg;
-	struct queue_entry e = {.state = "queued", .bytes = COUNT_UNKNOWN};
-	struct stat st;
-	int r;
-
-	(void)type;
-	if (!is_id(name))
-		return 0;
-	memcpy(e.id, name, strlen(name) + 1);
-	e.fd = spool_open(dirfd, name, &st);
-	if (e.fd == -ENOENT)
-		return 0;
-	if (e.fd >= 0) {
-		e.bytes = st.st_size;
-		e.mtime_ns =
-			(uint64_t)st.st_mtim.tv_sec * 1000000000U + (uint64_t)st.st_mtim.tv_nsec;
-	}
-	r = l->fn(l->arg, &e);
-	if (e.fd >= 0)
-		close(e.fd);
-	return r;
+	return is_id(name) ? spool_list_file(arg, dirfd, name, type, name) : 0;
 }
 
 static int list(struct mta_queue *q, entry_fn fn, void *arg)
 {
-	struct listing l = {.fn = fn, .arg = arg};
+	struct spool_listing l = {.q = q, .state = "queued", .fn = fn, .arg = arg};
 	int r = spool_gone(q);
 
 	return r < 0 ? r : spool_scan(q->fd, "queue", list_entry, &l);

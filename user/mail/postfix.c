@@ -277,36 +277,9 @@ static int count(struct mta_queue *q, struct queue_counts *out)
 	return 0;
 }
 
-struct listing {
-	const char *state;
-	entry_fn fn;
-	void *arg;
-};
-
 static int list_entry(void *arg, int dirfd, const char *name, unsigned char type)
 {
-	const struct listing *l = arg;
-	struct queue_entry e = {.state = l->state, .bytes = COUNT_UNKNOWN};
-	struct stat st;
-	int r;
-
-	if (!is_id(name) || (type != DT_REG && type != DT_UNKNOWN))
-		return 0;
-	memcpy(e.id, name, strlen(name) + 1);
-	e.fd = spool_open(dirfd, name, &st);
-	if (e.fd == -ENOENT)
-		return 0;
-	if (e.fd >= 0) {
-		e.bytes = st.st_size;
-		/* not the file's own time, which qmgr sets to that of the next attempt; the facts
-		 * have the arrival */
-		e.mtime_ns =
-			(uint64_t)st.st_ctim.tv_sec * 1000000000U + (uint64_t)st.st_ctim.tv_nsec;
-	}
-	r = l->fn(l->arg, &e);
-	if (e.fd >= 0)
-		close(e.fd);
-	return r;
+	return is_id(name) ? spool_list_file(arg, dirfd, name, type, name) : 0;
 }
 
 static int list(struct mta_queue *q, entry_fn fn, void *arg)
@@ -316,7 +289,10 @@ static int list(struct mta_queue *q, entry_fn fn, void *arg)
 	if (r < 0)
 		return r;
 	for (int i = 0; i < LISTED; i++) {
-		struct listing l = {.state = directories[i], .fn = fn, .arg = arg};
+		/* qmgr sets the file's own time to that of the next attempt; the facts have the
+		 * arrival */
+		struct spool_listing l = {
+			.q = q, .state = directories[i], .fn = fn, .arg = arg, .by_change = true};
 
 		r = spool_scan_hashed(q->fd, directories[i], HASH_DEPTH, list_entry, &l);
 		if (r && !(r == -ENOENT && (i == MAILDROP || i == HOLD)))

@@ -275,42 +275,23 @@ static int count(struct mta_queue *q, struct queue_counts *out)
 	return 0;
 }
 
-struct listing {
-	const struct mta_queue *q;
-	entry_fn fn;
-	void *arg;
-};
-
 static int list_entry(void *arg, int dirfd, const char *name, unsigned char type)
 {
-	const struct listing *l = arg;
-	struct queue_entry e = {.bytes = COUNT_UNKNOWN};
+	struct spool_listing l = *(const struct spool_listing *)arg;
 	const char *id;
 	char kind = file_kind(name, &id);
-	struct stat st;
-	int r;
 
-	if ((kind != 'q' && kind != 'h') || (type != DT_REG && type != DT_UNKNOWN))
+	if (kind != 'q' && kind != 'h')
 		return 0;
-	e.state = kind == 'h' ? "quarantine" : l->q->first ? "submission" : "queued";
-	memcpy(e.id, id, strlen(id) + 1);
-	e.fd = spool_open(dirfd, name, &st);
-	if (e.fd == -ENOENT)
-		return 0;
-	if (e.fd >= 0) {
-		e.bytes = st.st_size;
-		e.mtime_ns =
-			(uint64_t)st.st_mtim.tv_sec * 1000000000U + (uint64_t)st.st_mtim.tv_nsec;
-	}
-	r = l->fn(l->arg, &e);
-	if (e.fd >= 0)
-		close(e.fd);
-	return r;
+	if (kind == 'h')
+		l.state = "quarantine";
+	return spool_list_file(&l, dirfd, name, type, id);
 }
 
 static int list(struct mta_queue *q, entry_fn fn, void *arg)
 {
-	struct listing l = {.q = q, .fn = fn, .arg = arg};
+	struct spool_listing l = {
+		.q = q, .state = q->first ? "submission" : "queued", .fn = fn, .arg = arg};
 	int r = spool_gone(q);
 
 	return r < 0 ? r : walk(q, list_entry, &l);

@@ -36,6 +36,22 @@ bool spool_is_dir(int dirfd, const char *name, unsigned char type);
  * `st` may be NULL. */
 int spool_open(int at, const char *path, struct stat *st);
 
+/* What a scan for mta.list() carries. */
+struct spool_listing {
+	const struct mta_queue *q;
+	const char *state; /* of the entries */
+	entry_fn fn;
+	void *arg;
+	bool by_change; /* entries get the time of the inode's change, not the file's own */
+};
+
+/*
+ * Opens the file `name` of message `id` and calls the listing's fn for it; nothing happens when it
+ * is gone, is of another thread's share, or is no file by its `type`. Returns what fn returned.
+ */
+int spool_list_file(const struct spool_listing *l, int dirfd, const char *name, unsigned char type,
+		    const char *id);
+
 /* Reads up to `size` bytes at `off`, as many as there are; -errno. The file offset stays. */
 ssize_t spool_pread(int fd, char *buf, size_t size, off_t off);
 

@@ -137,6 +137,33 @@ void key_row_add(struct key_row *row, const struct key_weight *w)
 		text_copy(row->sample_subject, sizeof(row->sample_subject), w->subject);
 }
 
+void key_row_merge(struct key_row *row, const struct key_row *more)
+{
+	row->messages += more->messages;
+	row->recipients += more->recipients;
+	row->bytes += more->bytes;
+	if (more->most > row->most)
+		row->most = more->most;
+	if (more->oldest_ns && (!row->oldest_ns || more->oldest_ns < row->oldest_ns))
+		row->oldest_ns = more->oldest_ns;
+	for (int i = 0; i < KEY_AGES; i++)
+		row->ages[i] += more->ages[i];
+	if (!*row->sample_id) {
+		memcpy(row->sample_id, more->sample_id, sizeof(row->sample_id));
+		memcpy(row->sample_subject, more->sample_subject, sizeof(row->sample_subject));
+	}
+}
+
+void key_table_merge(struct key_table *t, const struct key_table *more)
+{
+	for (size_t i = 0; i < more->size; i++)
+		if (more->slots[i])
+			key_row_merge(key_table_row(t, more->slots[i]->row.key,
+						    strlen(more->slots[i]->row.key)),
+				      &more->slots[i]->row);
+	key_row_merge(&t->others, &more->others);
+}
+
 size_t key_table_count(const struct key_table *t)
 {
 	return t->used;

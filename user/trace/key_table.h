@@ -46,6 +46,10 @@ struct key_row *key_table_row(struct key_table *t, const char *key, size_t len);
 
 void key_row_add(struct key_row *row, const struct key_weight *w);
 
+/* Adds what another row, or every row of another table, has counted of other messages. */
+void key_row_merge(struct key_row *row, const struct key_row *more);
+void key_table_merge(struct key_table *t, const struct key_table *more);
+
 /* Which bucket an age belongs to. */
 unsigned key_age(uint64_t time_ns, uint64_t now_ns);
 
