@@ -45,6 +45,7 @@ static struct delivery *waiting[CHANNELS], **tail[CHANNELS];
 static struct delivery *running[CHANNELS][128];
 static int used[CHANNELS];
 static unsigned long deliveries;
+static volatile sig_atomic_t exit_asap; /* SIGTERM: no new delivery; what runs is waited for */
 
 #define note(...) mail_log("qmail", __VA_ARGS__)
 
@@ -226,7 +227,7 @@ static void scan_todo(void)
 
 static void start_deliveries(enum channel c)
 {
-	while (waiting[c] && used[c] < limit[c]) {
+	while (!exit_asap && waiting[c] && used[c] < limit[c]) {
 		struct delivery *d = waiting[c];
 		struct buf request = {0};
 		char slot = 0;
@@ -333,6 +334,12 @@ static void take_reports(enum channel c)
 	}
 }
 
+static void on_term(int sig)
+{
+	(void)sig;
+	exit_asap = 1;
+}
+
 static int open_trigger(void)
 {
 	int fd = open("lock/trigger", O_RDONLY | O_NONBLOCK);
@@ -344,10 +351,18 @@ static int open_trigger(void)
 
 int main(int argc, char **argv)
 {
+	struct sigaction term = {.sa_handler = on_term};
+	sigset_t none, blocked;
 	int trigger, c;
 
 	version(argc, argv, "qmail-send");
 	umask(077);
+	/* taken while it waits, and nowhere else */
+	sigemptyset(&none);
+	sigemptyset(&blocked);
+	sigaddset(&blocked, SIGTERM);
+	sigprocmask(SIG_BLOCK, &blocked, NULL);
+	sigaction(SIGTERM, &term, NULL);
 	signal(SIGPIPE, SIG_IGN);
 	if (chdir(QMAIL_HOME "/queue") < 0)
 		return EXIT_SOFT;
@@ -356,23 +371,25 @@ int main(int argc, char **argv)
 	note("status: local 0/%d remote 0/%d", limit[LOCAL], limit[REMOTE]);
 	trigger = open_trigger();
 	scan_todo();
-	for (;;) {
+	while (!exit_asap || used[LOCAL] || used[REMOTE]) {
 		struct pollfd fds[3] = {{.fd = trigger, .events = POLLIN},
 					{.fd = from_spawn[LOCAL], .events = POLLIN},
 					{.fd = from_spawn[REMOTE], .events = POLLIN}};
 
 		for (c = 0; c < CHANNELS; c++)
 			start_deliveries((enum channel)c);
-		if (poll(fds, 3, -1) < 0)
+		if (ppoll(fds, 3, NULL, &none) < 0)
 			continue;
 		for (c = 0; c < CHANNELS; c++)
 			if (fds[1 + c].revents)
 				take_reports((enum channel)c);
-		if (fds[0].revents) {
+		if (fds[0].revents && !exit_asap) {
 			/* Reopened before the scan: what is pulled from here on is seen. */
 			close(trigger);
 			trigger = open_trigger();
 			scan_todo();
 		}
 	}
+	note("status: exiting");
+	return 0;
 }
