@@ -179,7 +179,7 @@ static void world_counted(void *arg, struct mta_queue *q, int change, bool in_fl
 	struct world *w = arg;
 
 	assert_true(q == &w->queue[0] || q == &w->queue[1]);
-	assert_true(change == 1 || change == -1);
+	assert_true(change == 1 || change == -1 || (!change && !in_flight));
 	*(in_flight ? &w->in_flight : &w->messages) += change;
 }
 

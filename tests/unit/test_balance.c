@@ -134,6 +134,51 @@ static void later_counts_narrow_the_start(void **state)
 	assert_int_equal(e.unexplained, 0);
 }
 
+/* What moves between two directories while they are counted is met once, twice or not at all. */
+static void messages_that_move(void **state)
+{
+	static const struct {
+		int moves;
+		int64_t counted, unexplained;
+		bool blurred;
+	} cases[] = {
+		{0, 101, 1, false}, {1, 100, 0, false}, {1, 101, 0, true}, {1, 99, 0, true},
+		{1, 102, 1, true},  {2, 102, 0, true},  {2, 97, -1, true},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < array_size(cases); i++) {
+		struct queue_counts n = {.messages = cases[i].counted};
+		struct balance_totals before;
+		struct queue_event e;
+		struct balance b;
+
+		balance_init(&b, "postfix", "/q");
+		still(&b, 100, 1);
+		before = b.totals;
+		for (int k = 0; k < cases[i].moves; k++)
+			balance_change(&b, 0, false);
+		assert_int_equal(balance_blurred(&b, &before, &n), cases[i].blurred);
+		balance_sample(&b, &before, &n, NULL, 2, &e);
+		assert_int_equal(e.unexplained, cases[i].unexplained);
+	}
+}
+
+/* The first count cannot be told from a blurred one. */
+static void the_first_count_is_of_a_still_queue(void **state)
+{
+	struct queue_counts n = {.messages = 5};
+	struct balance_totals before;
+	struct balance b;
+
+	(void)state;
+	balance_init(&b, "postfix", "/q");
+	before = b.totals;
+	assert_false(balance_blurred(&b, &before, &n));
+	balance_change(&b, 0, false);
+	assert_true(balance_blurred(&b, &before, &n));
+}
+
 static void files_in_flight(void **state)
 {
 	struct balance b;
@@ -341,6 +386,8 @@ int main(void)
 		cmocka_unit_test(books_agree),
 		cmocka_unit_test(counts_take_time),
 		cmocka_unit_test(later_counts_narrow_the_start),
+		cmocka_unit_test(messages_that_move),
+		cmocka_unit_test(the_first_count_is_of_a_still_queue),
 		cmocka_unit_test(files_in_flight),
 		cmocka_unit_test(missing_directory),
 		cmocka_unit_test(growth_per_minute),

@@ -378,6 +378,23 @@ static void pickup_is_asked_for(void **state)
 	}
 }
 
+/* The kernel side, which would tell whom cleanup had it from, is not asked here: only its file
+ * tells that it is a bounce, and that file is whole by the time that what it bounces is removed. */
+static void a_bounce_is_read_before_its_message_is_removed(void **state)
+{
+	struct world *w = late_world(&mta_postfix);
+
+	(void)state;
+	w->c->ops.actor = answer;
+	snprintf(known.comm, sizeof(known.comm), "cleanup");
+	tell_late(w, "file 7092A1B9E2 again bounce parent 701C41B9E2\nrename 51 "
+		     "incoming/7092A1B9E2 incoming/1.51\nround\nfile 7092A1B9E2 ready\nunlink 52 "
+		     "active/701C41B9E2\nround\n");
+	assert_string_equal(w->log, "queued 7092A1B9E2 unseen bounces 701C41B9E2\n"
+				    "removed 701C41B9E2 bounced\n");
+	late_free(w);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -385,6 +402,7 @@ int main(void)
 		cmocka_unit_test(names_never_cross),
 		cmocka_unit_test(names_never_cross_when_pids_are_used_again),
 		cmocka_unit_test(pickup_is_asked_for),
+		cmocka_unit_test(a_bounce_is_read_before_its_message_is_removed),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

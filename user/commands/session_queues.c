@@ -12,6 +12,8 @@
 #include "commands/session.h"
 #include "kernel/inode.h"
 
+#define COUNT_TRIES 3
+
 static void discover(struct session *s, const struct mta *mta)
 {
 	int n;
@@ -117,6 +119,25 @@ void session_watch_queues(struct session *s)
 	}
 }
 
+/* Counts a queue, with the hooks' totals of the moment before. A queue in which everything moves is
+ * not counted for ever. 0 or -errno. */
+static int count(struct session *s, size_t i, struct balance_totals *before,
+		 struct queue_counts *counts)
+{
+	struct balance *b = &s->balances[i];
+	int err = 0;
+
+	for (unsigned tries = 0; tries < COUNT_TRIES; tries++) {
+		session_drain(s);
+		*before = b->totals;
+		err = s->queues[i].mta->count(&s->queues[i], counts);
+		session_drain(s);
+		if (err || !balance_blurred(b, before, counts))
+			break;
+	}
+	return err;
+}
+
 void session_sample(struct session *s, bool emit)
 {
 	for (size_t i = 0; i < s->queue_count; i++) {
@@ -125,12 +146,8 @@ void session_sample(struct session *s, bool emit)
 		struct queue_counts counts;
 		struct queue_event e;
 		bool was_missing = b->missing;
-		int err;
+		int err = count(s, i, &before, &counts);
 
-		session_drain(s);
-		before = b->totals;
-		err = s->queues[i].mta->count(&s->queues[i], &counts);
-		session_drain(s);
 		balance_sample(b, &before, err ? NULL : &counts, err ? strerror(-err) : NULL,
 			       clock_wall_ns(), &e);
 		if (err && !was_missing)

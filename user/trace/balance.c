@@ -14,7 +14,9 @@ void balance_init(struct balance *b, const char *mta, const char *directory)
 
 void balance_change(struct balance *b, int change, bool in_flight)
 {
-	if (in_flight) {
+	if (!change) {
+		b->totals.moved++;
+	} else if (in_flight) {
 		b->totals.in_flight += change;
 		if (change > 0)
 			b->totals.flight_in++;
@@ -152,12 +154,36 @@ void balance_event(const struct balance *b, uint64_t wall_ns, struct queue_event
 	memcpy(out->by_source, b->by_source, sizeof(out->by_source));
 }
 
+/* What may have come in, net, when a count met its last file. */
+struct range {
+	int64_t low, high;
+};
+
+static struct range net_range(const struct balance_totals *before,
+			      const struct balance_totals *after)
+{
+	return (struct range){
+		.low = net(before->entered + before->flight_in, after->left + after->flight_out),
+		.high = net(after->entered + after->flight_in, before->left + before->flight_out),
+	};
+}
+
+bool balance_blurred(const struct balance *b, const struct balance_totals *before,
+		     const struct queue_counts *counts)
+{
+	struct range r = net_range(before, &b->totals);
+
+	return b->totals.moved != before->moved &&
+	       (!b->started ||
+		outside(counts->messages, b->start_low + r.low, b->start_high + r.high));
+}
+
 void balance_sample(struct balance *b, const struct balance_totals *before,
 		    const struct queue_counts *counts, const char *why, uint64_t wall_ns,
 		    struct queue_event *out)
 {
-	const struct balance_totals *after = &b->totals;
-	int64_t low, high;
+	int64_t moved = (int64_t)(b->totals.moved - before->moved);
+	struct range r = net_range(before, &b->totals);
 
 	if (!counts) {
 		b->missing = true;
@@ -171,18 +197,18 @@ void balance_sample(struct balance *b, const struct balance_totals *before,
 	b->last = counts->messages;
 	b->unprocessed = counts->unprocessed;
 	b->partial = counts->partial;
-	low = net(before->entered + before->flight_in, after->left + after->flight_out);
-	high = net(after->entered + after->flight_in, before->left + before->flight_out);
+	r.low -= moved;
+	r.high += moved;
 	if (!b->started) {
 		b->started = true;
 		b->start = b->last - net(before->entered, before->left) - before->in_flight;
-		b->start_low = b->last - high;
-		b->start_high = b->last - low;
+		b->start_low = b->last - r.high;
+		b->start_high = b->last - r.low;
 	}
-	b->unexplained = outside(b->last, b->start_low + low, b->start_high + high);
+	b->unexplained = outside(b->last, b->start_low + r.low, b->start_high + r.high);
 	if (!b->unexplained) {
-		b->start_low = higher(b->start_low, b->last - high);
-		b->start_high = -higher(-b->start_high, low - b->last);
+		b->start_low = higher(b->start_low, b->last - r.high);
+		b->start_high = -higher(-b->start_high, r.low - b->last);
 	}
 	describe(b, counts->partial);
 	remember(b, wall_ns);

@@ -6,7 +6,8 @@
  * A count takes time, and messages come and go meanwhile. So the hooks' totals are taken before and
  * after it, and a count is unexplained only by as much as no order of those events could make it:
  * start + in(before) - out(after) <= count <= start + in(after) - out(before). The start is known
- * only from the first count in the same way; later ones narrow it down.
+ * only from the first count in the same way; later ones narrow it down. What moves from one of the
+ * queue's directories to another meanwhile may be met twice, or not at all.
  */
 #ifndef ST_BALANCE_H
 #define ST_BALANCE_H
@@ -19,6 +20,7 @@ struct balance_totals {
 	int64_t in_flight;      /* files that are no message yet, net since the start */
 	int64_t orphans;        /* files that no process writes any more; not in in_flight */
 	uint64_t flight_in, flight_out;
+	uint64_t moved; /* from one of the queue's directories to another */
 };
 
 struct balance {
@@ -46,7 +48,7 @@ struct balance {
 
 void balance_init(struct balance *b, const char *mta, const char *directory);
 
-/* An operation that the hooks saw. */
+/* An operation that the hooks saw: a name came (+1), left (-1) or moved within the queue (0). */
 void balance_change(struct balance *b, int change, bool in_flight);
 /* A file in flight turned out to be left by a killed process (+1), or is one no more (-1). */
 void balance_orphan(struct balance *b, int change);
@@ -54,6 +56,11 @@ void balance_orphan(struct balance *b, int change);
 void balance_restart(struct balance *b);
 void balance_queued(struct balance *b, enum source source);
 void balance_removed(struct balance *b);
+
+/* Is a count worth another try? Something moved while it was made, and it is not what the hooks'
+ * totals, those before it and b->totals now, come to without that. */
+bool balance_blurred(const struct balance *b, const struct balance_totals *before,
+		     const struct queue_counts *counts);
 
 /* A count, with the totals before it; those after it are b->totals now. counts NULL: it failed
  * (`why`). */

@@ -98,8 +98,8 @@ struct correlate_ops {
 	void (*queued)(void *arg, const struct queued *q);
 	void (*attempted)(void *arg, const struct injection *i, const char *why);
 	void (*removed)(void *arg, const struct removed *r);
-	/* A name came into, or left, the directories that are counted: +1 or -1. For the balance.
-	 */
+	/* A name came into, or left, the directories that are counted: +1 or -1; or moved from one
+	 * of them to another: 0. For the balance. */
 	void (*counted)(void *arg, struct mta_queue *q, int change, bool in_flight);
 	/* A file in flight turned out to be left by a process that is gone (+1), or is one no more
 	 * (-1). May be NULL. */

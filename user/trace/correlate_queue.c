@@ -101,6 +101,12 @@ static bool is_bounce(const struct waiting *w)
 	return w->q.actor.run == RUN_BOUNCE || (w->q.has_facts && w->q.facts.bounce);
 }
 
+/* Nothing but its file tells what it is, where who cleanup had it from is not known. */
+static bool may_be_bounce(const struct waiting *w)
+{
+	return is_bounce(w) || (!w->q.actor.peer[0] && !w->q.injection);
+}
+
 static void note_bounced(struct correlate *c, const struct waiting *w)
 {
 	struct bounced *b = &c->bounced[c->bounced_at++ % array_size(c->bounced)];
@@ -629,7 +635,8 @@ static bool ends_bounced(struct correlate *c, const struct operation *op)
 		next = w->next;
 		if (w->q.queue != op->queue || !strcmp(w->q.id, op->change.id))
 			continue;
-		if ((w->state == WAIT_FACTS && is_bounce(w) && advance(c, w, op->raw->h.time)) ||
+		if ((w->state == WAIT_FACTS && may_be_bounce(w) &&
+		     advance(c, w, op->raw->h.time)) ||
 		    known_by_log(c, w, op->raw->h.time)) {
 			wait_remove(c, w);
 			continue;
@@ -714,6 +721,7 @@ static void apply(struct correlate *c, struct operation *op)
 		c->ops.counted(c->ops.arg, op->queue, 1, true);
 		break;
 	case QUEUE_MOVED:
+		c->ops.counted(c->ops.arg, op->queue, 0, false);
 		w = wait_find(c, op->queue, op->change.id, false);
 		if (w && advance(c, w, op->raw->h.time))
 			wait_remove(c, w);
