@@ -317,18 +317,29 @@ class Books:
 
     # ---- counts ----
 
-    def directories(self):
-        """queue directory -> number of messages, by a plain look at the files."""
+    def files(self):
+        """queue directory -> the files that are messages, by a plain look."""
         pattern, name, _ = queues.MTAS[self.mta]
-        found = {}
         if self.mta == "postfix":
             pattern = pattern + ["/var/spool/postfix/maildrop/*"]
         root = {"postfix": "/var/spool/postfix", "exim": "/var/spool/exim4/input", "sendmail": "/var/spool/mqueue",
                 "nullmailer": "/var/spool/nullmailer", "qmail": "/var/qmail/queue"}[self.mta]
-        found[root] = sum(bool(re.match(name, os.path.basename(f))) for p in pattern for f in glob.glob(p))
+        found = {root: {f for p in pattern for f in glob.glob(p) if re.match(name, os.path.basename(f))}}
         if self.mta == "sendmail":
-            found["/var/spool/mqueue-client"] = len(glob.glob("/var/spool/mqueue-client/qf*"))
+            found["/var/spool/mqueue-client"] = set(glob.glob("/var/spool/mqueue-client/qf*"))
         return found
+
+    def directories(self):
+        """queue directory -> number of messages, when two looks in a row find the same: a message
+        that moves meanwhile is found twice, or not at all."""
+        looks = [None]
+
+        def same():
+            looks.append(self.files())
+            return looks[-1] == looks[-2]
+
+        wait_until("a queue in which nothing moves", same, 30)
+        return {d: len(files) for d, files in looks[-1].items()}
 
 
 def settled(books, tracer):
@@ -391,7 +402,6 @@ def main():
     wait_until("as many removals", lambda: sum(
         r["event"]["action"] == "mail-removed" and r["spamtrace"].get("remover") != "aborted"
         for r in tracer.records()) >= len(books.log().removed), 15)
-    wait_until("a queue in which nothing moves", lambda: books.directories() == (time.sleep(0.3), books.directories())[1], 30)
     after = books.directories()
     sample(tracer, lambda q: True, "a last sample")
     status = tracer.stop()
