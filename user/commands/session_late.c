@@ -19,6 +19,9 @@
  * end. */
 #define MAX_WHO     1024
 #define KEEP_WHO_NS 2000000000ULL
+/* Who was there a moment ago is not looked up again: pids go round once all others have been used.
+ */
+#define SURE_WHO_NS 20000000ULL
 
 struct who {
 	uint32_t tgid;
@@ -116,10 +119,13 @@ uint64_t session_late_lost(const struct session *s)
 /* What is known of a process; NULL: it is gone, and was not asked for in its last moments. */
 static const struct procfs_process *ask(struct late *l, uint32_t tgid)
 {
-	uint64_t now = clock_boot_ns(), start = procfs_start(tgid);
+	uint64_t now = clock_boot_ns(), start;
 	struct who *w = NULL;
 
 	HASH_FIND(hh, l->who, &tgid, sizeof(tgid), w);
+	if (w && now - w->seen < SURE_WHO_NS)
+		return &w->process;
+	start = procfs_start(tgid);
 	if (w && (start ? w->process.start != start : now - w->seen > KEEP_WHO_NS)) {
 		forget(l, w);
 		w = NULL;
