@@ -140,6 +140,13 @@ struct mta {
 	const struct mta_program
 		*programs; /* ends with path NULL; Debian, RHEL, Plesk and cPanel paths */
 
+	/* Its program that takes local mail from under a first id and gives it the one that it
+	 * keeps (Postfix pickup); NULL: local mail has one id. */
+	const char *pickup;
+	/* Which program's next removal tells what a bounce bounces, "": that of the process which
+	 * wrote the bounce; NULL: the bounce's file names it, or its submission's arguments do. */
+	const char *bounced_by;
+
 	/* Queues of this MTA on this host, or below `override` (--queue-dir) when not NULL. Appends
 	 * to out[]; returns how many, or -errno. */
 	int (*discover)(const char *override, struct mta_queue *out, size_t max);

@@ -405,6 +405,7 @@ static const char *howto(const struct mta_queue *q, const char *verb, char *buf,
 const struct mta mta_postfix = {
 	.name = "postfix",
 	.programs = programs,
+	.pickup = "pickup",
 	.discover = discover,
 	.rules = rules,
 	.interpret = interpret,

@@ -665,6 +665,9 @@ static const char *howto(const struct mta_queue *q, const char *verb, char *buf,
 const struct mta mta_qmail = {
 	.name = "qmail",
 	.programs = programs,
+	/* qmail-send does one thing at a time, and has it unlink the bounced message right after
+	 * (qmail-send.c, messdone_do()) */
+	.bounced_by = "qmail-clean",
 	.discover = discover,
 	.rules = rules,
 	.interpret = interpret,

@@ -444,6 +444,9 @@ static const char *howto(const struct mta_queue *q, const char *verb, char *buf,
 const struct mta mta_sendmail = {
 	.name = "sendmail",
 	.programs = programs,
+	/* a bounce is made by the process that then drops the bounced envelope (envelope.c,
+	 * dropenvelope()), unless its submission program sent it */
+	.bounced_by = "",
 	.discover = discover,
 	.rules = rules,
 	.interpret = interpret,

@@ -30,7 +30,6 @@ int correlate_new(const struct correlate_ops *ops, struct mta_queue *queues, siz
 void correlate_free(struct correlate *c)
 {
 	struct task *t, *t_next;
-	struct waiting *w, *w_next;
 	struct injection *i, *i_next;
 	struct origin *o, *o_next;
 
@@ -41,12 +40,9 @@ void correlate_free(struct correlate *c)
 		HASH_DEL(c->tasks, t);
 		free(t);
 	}
-	for (w = c->waiting; w; w = w_next) {
-		w_next = w->next;
-		if (w->fd >= 0)
-			c->ops.close(c->ops.arg, w->fd);
-		free(w);
-	}
+	while (c->waiting)
+		wait_remove(c, c->waiting);
+	correlate_pickups_free(c);
 	while (c->in_flight)
 		in_flight_drop(c, c->in_flight);
 	correlate_forget_sessions(c, UINT64_MAX);
@@ -513,5 +509,5 @@ void correlate_stats(const struct correlate *c, struct correlate_stats *out)
 	out->tasks = HASH_COUNT(c->tasks);
 	out->origins = c->origin_count;
 	out->injections = HASH_COUNT(c->injections);
-	out->waiting = c->waiting_count;
+	out->waiting = c->waiting_count + HASH_COUNT(c->pickups);
 }

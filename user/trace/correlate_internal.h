@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* What correlate.c (lineage) and correlate_queue.c (queue operations) share. */
+/* What correlate's files share: lineage, queue operations, what waits, sessions. */
 #ifndef ST_CORRELATE_INTERNAL_H
 #define ST_CORRELATE_INTERNAL_H
 
 #include "trace/correlate.h"
+
+#define NS_PER_S 1000000000ULL
 
 struct task {
 	struct st_task key;
@@ -24,18 +26,44 @@ struct task {
 	UT_hash_handle by_tgid;   /* of those alive */
 };
 
-/* A message, or a first id, that something is still missing for. */
+/* An operation in a queue directory, and who did it. */
+struct operation {
+	const struct st_queue *raw;
+	struct mta_queue *queue;
+	uint32_t queue_index;
+	char name[512], old[512];
+	bool has_old;
+	struct task *task;
+	struct actor actor;
+	const char *doubt; /* why it may be another task's; NULL: it is that task's */
+	struct queue_change change;
+};
+
+/* A message that something is still missing for. */
 struct waiting {
-	struct waiting *next;
-	enum { WAIT_PICKUP, WAIT_FACTS, WAIT_PICKED, WAIT_PARENT } state;
+	struct waiting *prev, *next;
+	enum { WAIT_FACTS, WAIT_PICKED, WAIT_PARENT } state;
 	struct queued q;
 	int fd;
-	uint64_t since; /* boot ns, of the state */
-	bool emitted;   /* WAIT_PICKUP: given out under its first id already */
-	bool joined; /* WAIT_PICKUP: its message has been given out under the id that it got later
-		      */
+	uint64_t since;            /* boot ns, of the state */
 	char parent[QUEUE_ID_MAX]; /* of a bounce, by the arguments of its submission */
 	uint16_t port;             /* of the client, where the committing process knew it */
+};
+
+/* A first id whose message has not come yet. As many can lie there as the MTA is down long. */
+struct pickup {
+	struct {
+		uint32_t queue;
+		char id[QUEUE_ID_MAX];
+	} key;
+	uint64_t time; /* boot ns */
+	struct actor actor;
+	const char *doubt;
+	struct injection *injection;
+	bool origin_lost;
+	bool emitted; /* given out under its first id already */
+	bool joined;  /* its message has been given out under the id that it got later */
+	UT_hash_handle hh;
 };
 
 /*
@@ -88,7 +116,8 @@ struct correlate {
 	struct injection *injections;
 	struct in_flight *in_flight;
 	struct smtp_session *sessions;
-	struct waiting *waiting;
+	struct waiting *waiting; /* oldest first */
+	struct pickup *pickups;
 	size_t origin_count, waiting_count;
 	uint64_t swept, swept_all;
 	bool late;
@@ -110,7 +139,6 @@ void task_drop(struct correlate *c, struct task *t);
 struct injection *injection_find(struct correlate *c, uint64_t id);
 void injection_put(struct correlate *c, struct injection *i);
 void injection_free(struct injection *i);
-void in_flight_drop(struct correlate *c, struct in_flight *f);
 
 struct origin *origin_ref(struct origin *o);
 void origin_unref(struct correlate *c, struct origin *o);
@@ -134,8 +162,53 @@ struct task *late_find(struct correlate *c, uint32_t tgid, const char **doubt);
 void late_actor(struct correlate *c, const struct task *t, struct actor *out);
 
 int correlate_queue(struct correlate *c, const struct record *r);
+/* The injection that an operation belongs to; NULL: none. */
+struct injection *injection_of(struct correlate *c, const struct operation *op);
+/* The same, as that of a message: it is referenced, and its commits are counted. *lost: there was
+ * one, but its record was lost. */
+struct injection *injection_commits(struct correlate *c, const struct operation *op, bool *lost);
+
+/* correlate_flight.c: files that are no message yet */
+struct in_flight *in_flight_find(const struct correlate *c, uint32_t queue, const char *id);
+void in_flight_add(struct correlate *c, uint32_t queue, const char *id, const struct st_task *task);
+/* It became a message, or was taken back. */
+void in_flight_end(struct correlate *c, struct mta_queue *queue, struct in_flight *f);
+void in_flight_drop(struct correlate *c, struct in_flight *f);
+void in_flight_find_orphans(struct correlate *c);
+
+/* correlate_wait.c */
 void correlate_wait(struct correlate *c, uint64_t now);
+/* A new one, waiting for its facts; NULL: no memory. */
+struct waiting *wait_new(struct correlate *c, const struct operation *op);
+void wait_remove(struct correlate *c, struct waiting *w);
+struct waiting *wait_find(const struct correlate *c, const struct mta_queue *queue, const char *id);
+/* Gives out what nothing is missing for any more: one, which is freed then, or all. */
+void wait_advance_one(struct correlate *c, struct waiting *w, uint64_t now);
+void wait_advance(struct correlate *c, uint64_t now);
+/* It is removed. Returns whether it never was a message. It may be freed. */
+bool wait_removed(struct correlate *c, struct waiting *w, bool incomplete, uint64_t now);
+/* Does the message that is removed here go because it was bounced? */
+bool wait_ends_bounced(struct correlate *c, const struct operation *op);
+/* Of those whose files are gone, the MTA's log may tell whom they are from. */
+void correlate_ask_log(struct correlate *c);
+
+/* correlate_pickup.c: first ids */
+void correlate_pickup_started(struct correlate *c, const struct operation *op);
+void correlate_picked(struct correlate *c, const struct operation *op);
+/* Sendmail's submission queue: the oldest first id of this message's injection is its. */
+void correlate_pickup_joined(struct correlate *c, struct waiting *w);
+void correlate_pickups_expire(struct correlate *c, uint64_t now);
+void correlate_pickups_flush(struct correlate *c);
+void correlate_pickups_free(struct correlate *c);
+/* Does this queue's MTA give the message two ids, so that it waits for its first to go? What could
+ * not be read may be local. */
+bool correlate_two_ids(const struct waiting *w);
+
+/* correlate_loss.c */
 /* Remembers how much was lost until now. */
 void correlate_note_losses(struct correlate *c, uint64_t now);
+/* Were records lost after `time`? Readings are some time apart, so it may say yes when they were
+ * lost just before. */
+bool correlate_lost_since(const struct correlate *c, uint64_t time);
 
 #endif

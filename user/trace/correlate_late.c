@@ -85,22 +85,6 @@ void correlate_settle(struct correlate *c)
 	c->round++;
 }
 
-/* Were records lost since then, as far as the last readings told? */
-static bool lost_since(const struct correlate *c, uint64_t time)
-{
-	size_t max = sizeof(c->losses) / sizeof(*c->losses);
-	uint64_t before = 0;
-
-	if (!c->loss_at)
-		return false;
-	for (size_t i = c->loss_at; i > 0 && c->loss_at - i < max; i--)
-		if (c->losses[(i - 1) % max].time <= time) {
-			before = c->losses[(i - 1) % max].count;
-			break;
-		}
-	return c->losses[(c->loss_at - 1) % max].count != before;
-}
-
 struct task *late_find(struct correlate *c, uint32_t tgid, const char **doubt)
 {
 	struct task *alive = NULL, *ended = NULL, *t;
@@ -113,7 +97,7 @@ struct task *late_find(struct correlate *c, uint32_t tgid, const char **doubt)
 		ended = t;
 	}
 	/* its exit may be among what was lost, and the pid another's by now */
-	if (alive && !ended && lost_since(c, alive->since) &&
+	if (alive && !ended && correlate_lost_since(c, alive->since) &&
 	    !c->ops.alive(c->ops.arg, &alive->key))
 		*doubt = "records were lost, and its process id may have been used again";
 	/* who has just begun has hardly come to its commit */

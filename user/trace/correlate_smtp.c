@@ -149,21 +149,6 @@ static const char *doubt_persistent(struct correlate *c, const struct smtp_sessi
 	return NULL;
 }
 
-/* Sendmail's submission queue: the oldest first id of this injection is this message's. */
-static void correlate_pickup_joined(struct correlate *c, struct waiting *w)
-{
-	struct waiting *oldest = NULL;
-
-	for (struct waiting *p = c->waiting; p; p = p->next)
-		if (p->state == WAIT_PICKUP && !p->joined && p->q.injection == w->q.injection &&
-		    (!oldest || p->q.time < oldest->q.time))
-			oldest = p;
-	if (!oldest)
-		return;
-	oldest->joined = true;
-	memcpy(w->q.first_id, oldest->q.first_id, sizeof(w->q.first_id));
-}
-
 void correlate_join_session(struct correlate *c, struct waiting *w)
 {
 	struct smtp_session *s = NULL;

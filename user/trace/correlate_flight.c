@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* Files in a queue that are no message yet, and those that will be none: orphans. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "trace/correlate_internal.h"
+
+struct in_flight *in_flight_find(const struct correlate *c, uint32_t queue, const char *id)
+{
+	struct in_flight probe = {0}, *f = NULL;
+
+	probe.key.queue = queue;
+	memcpy(probe.key.id, id, strnlen(id, sizeof(probe.key.id) - 1));
+	HASH_FIND(hh, c->in_flight, &probe.key, sizeof(probe.key), f);
+	return f;
+}
+
+void in_flight_add(struct correlate *c, uint32_t queue, const char *id, const struct st_task *task)
+{
+	struct in_flight *f;
+
+	if (in_flight_find(c, queue, id))
+		return;
+	f = calloc(1, sizeof(*f));
+	if (!f)
+		return;
+	f->key.queue = queue;
+	f->task = *task;
+	memcpy(f->key.id, id, strnlen(id, sizeof(f->key.id) - 1));
+	HASH_ADD(hh, c->in_flight, key, sizeof(f->key), f);
+}
+
+void in_flight_drop(struct correlate *c, struct in_flight *f)
+{
+	HASH_DEL(c->in_flight, f);
+	free(f);
+}
+
+static void set_orphan(struct correlate *c, struct in_flight *f, bool orphan)
+{
+	if (f->orphan == orphan)
+		return;
+	f->orphan = orphan;
+	if (c->ops.orphaned)
+		c->ops.orphaned(c->ops.arg, &c->queues[f->key.queue], orphan ? 1 : -1);
+}
+
+void in_flight_end(struct correlate *c, struct mta_queue *queue, struct in_flight *f)
+{
+	set_orphan(c, f, false);
+	in_flight_drop(c, f);
+	c->ops.counted(c->ops.arg, queue, -1, true);
+}
+
+/* Files whose writer is gone stay until the MTA's own clean-up (qmail-send: 36 hours). */
+void in_flight_find_orphans(struct correlate *c)
+{
+	for (struct in_flight *f = c->in_flight; f; f = f->hh.next)
+		if (!f->orphan && f->task.start && !task_find(c, &f->task) &&
+		    !c->ops.alive(c->ops.arg, &f->task))
+			set_orphan(c, f, true);
+}

@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* When records were lost, as far as it is known: what was joined meanwhile may be joined wrongly.
+ */
+#include "base/cleanup.h"
+#include "trace/correlate_internal.h"
+
+void correlate_note_losses(struct correlate *c, uint64_t now)
+{
+	size_t max = array_size(c->losses);
+
+	if (!c->ops.lost)
+		return;
+	c->losses[c->loss_at % max].time = now;
+	c->losses[c->loss_at % max].count = c->ops.lost(c->ops.arg);
+	c->loss_at++;
+}
+
+bool correlate_lost_since(const struct correlate *c, uint64_t time)
+{
+	size_t max = array_size(c->losses);
+	uint64_t before = 0;
+
+	if (!c->ops.lost)
+		return false;
+	for (size_t i = c->loss_at; i > 0 && c->loss_at - i < max; i--) {
+		if (c->losses[(i - 1) % max].time <= time) {
+			before = c->losses[(i - 1) % max].count;
+			break;
+		}
+	}
+	return c->ops.lost(c->ops.arg) != before;
+}
