@@ -554,17 +554,27 @@ static __always_inline void append_name(struct queue_record *r, struct task_stru
 
 #define PEER_FDS 16
 
+static __always_inline void read_peer(struct st_queue *q, struct sock *sk, bool v6)
+{
+	q->peer_port = bpf_ntohs(BPF_CORE_READ(sk, __sk_common.skc_dport));
+	q->peer_family = v6 ? 6 : 4;
+	if (v6)
+		BPF_CORE_READ_INTO(&q->peer_addr, sk, __sk_common.skc_v6_daddr.in6_u.u6_addr8);
+	else
+		BPF_CORE_READ_INTO((__u32 *)q->peer_addr, sk, __sk_common.skc_daddr);
+}
+
 /*
  * Sendmail's server process writes no client port into its queue file, but holds the session among
- * its first descriptors: the remote port of the one established TCP connection there.
+ * its first descriptors: the remote end of the one established TCP connection there.
  */
-static __always_inline __u16 peer_port(struct task_struct *task)
+static __always_inline void fill_peer(struct st_queue *q, struct task_struct *task)
 {
 	struct fdtable *fdt = BPF_CORE_READ(task, files, fdt);
 	struct file **fds = BPF_CORE_READ(fdt, fd);
 	__u32 max = BPF_CORE_READ(fdt, max_fds);
 	struct sock *found = NULL;
-	__u16 port = 0;
+	bool v6 = false;
 
 	for (__u32 i = 0; i < PEER_FDS; i++) {
 		struct file *file = NULL;
@@ -584,11 +594,12 @@ static __always_inline __u16 peer_port(struct task_struct *task)
 		    BPF_CORE_READ(sk, __sk_common.skc_state) != 1 || sk == found)
 			continue;
 		if (found)
-			return 0;
+			return;
 		found = sk;
-		port = bpf_ntohs(BPF_CORE_READ(sk, __sk_common.skc_dport));
+		v6 = family == 10;
 	}
-	return port;
+	if (found)
+		read_peer(q, found, v6);
 }
 
 /* `create` is a constant: what only that needs costs the others nothing, above all not the
@@ -648,7 +659,7 @@ static __always_inline int leave(long ret, bool create, enum queue_room room)
 	r->q.old = old;
 	r->q.flags = absolute ? ST_Q_ABSOLUTE : 0;
 	if (create)
-		r->q.peer_port = peer_port(task);
+		fill_peer(&r->q, task);
 	first = 0;
 	if (call.old)
 		bpf_probe_read_user(&first, 1, (const void *)call.old);

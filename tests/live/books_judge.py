@@ -85,23 +85,24 @@ class Judge:
         self.rows.append(("all", len(sent), len(log.messages), len(queued)))
 
     def identities(self, sent, log, queued):
-        # a file that was gone before it could be read: the id must do, if it was used only once
-        uses = Counter(m.id for m in log.messages)
-        of_id = {m.id: m.sender for m in log.messages if uses[m.id] == 1}
         unread = [r for r in queued if get(r, "spamtrace.bytes") is None]
         if unread:
             self.rows.append(("(no details)", None, 0, len(unread)))
 
-        def key(r):
-            qid, sender = get(r, "email.local_id"), get(r, "email.sender.address")
-            if sender is None and get(r, "spamtrace.bytes") is None:
-                sender = of_id.get(qid)
-            return qid, sender or ""
-
-        ours = Counter(key(r) for r in queued)
+        # a file that was gone before it could be read: the id must do, and where it was used again,
+        # the order of those that no file names
+        keys = [(get(r, "email.local_id"), get(r, "email.sender.address") or "") for r in queued]
         theirs = Counter((m.id, m.sender) for m in log.messages)
+        left = theirs - Counter(keys)
+        for i, r in enumerate(queued):
+            if get(r, "spamtrace.bytes") is None and not keys[i][1]:
+                free = [m for m in log.messages if m.id == keys[i][0] and left[m.id, m.sender]]
+                if free:
+                    keys[i] = (free[0].id, free[0].sender)
+                    left[keys[i]] -= 1
+        ours = Counter(keys)
         self.check("every message once, under the id that the log has", differ("the log", ours, theirs))
-        pairs = Counter((*key(r), get(r, "spamtrace.source")) for r in queued)
+        pairs = Counter((*k, get(r, "spamtrace.source")) for k, r in zip(keys, queued))
         wanted = Counter((m.id, m.sender, source_of(m, sent)) for m in log.messages)
         self.check("every message's own source", differ("the log", pairs, wanted))
         ours = Counter((get(r, "email.local_id"), get(r, "spamtrace.parent_queue_id"))

@@ -358,6 +358,7 @@ static void world_exec(struct world *w, uint32_t pid, const char *base, const ch
  *	file ID [again] [ready] [gone] [stale] [local] [network] [bounce] [parent ID] [daemon NAME]
  *[uid N] [port N] connect PID PORT STATE [SCRIPT]	tick SECONDS
  *	peer 0 NAME	(cleanup has the next messages from this daemon)
+ *	socket PORT	(who commits next holds an SMTP session from this port of 127.0.0.1)
  *	function	(workers are in pfsockopen())
  *	flush				count	(messages and files in flight so far)
  *	orphans
@@ -468,6 +469,8 @@ static void step(struct world *w, uint32_t *queue, const char *line)
 		step_file(w, words);
 	else if (!strcmp(verb, "connect"))
 		step_connect(w, pid, a, rest);
+	else if (!strcmp(verb, "socket"))
+		w->sim.socket = (uint16_t)pid;
 	else if (!strcmp(verb, "function"))
 		w->sim.function = "pfsockopen";
 	else if (!strcmp(verb, "running"))

@@ -504,6 +504,29 @@ static const struct story postfix_peers[] = {
 	 "removed " Y1 " aborted\ncount 0 0\n"},
 };
 
+/* Sendmail's process holds the session; the file may be gone before it could be read. */
+static const struct story sendmail_sessions[] = {
+	{"a script's session, and no file",
+	 "connect 100 40000 2 /a.php\nconnect 100 40000 1\nsocket 40000\nfile 6AM0ag2p020488 "
+	 "gone\ncreate 51 df6AM0ag2p020488\ncreate 51 qf6AM0ag2p020488\nsocket 0\n"
+	 "connect 100 40000 7\ntick 31\nidle\n",
+	 "connected /a.php state 2\nconnected /a.php state 1\nqueued 6AM0ag2p020488 session /a.php "
+	 "nofacts\n"
+	 "connected /a.php state 7\n"},
+	{"another port's session, and no file",
+	 "connect 100 40000 2 /a.php\nconnect 100 40000 1\nsocket 40001\nfile 6AM0ag2p020488 "
+	 "gone\ncreate 51 qf6AM0ag2p020488\nsocket 0\nconnect 100 40000 7\ntick 31\nidle\n",
+	 "connected /a.php state 2\nconnected /a.php state 1\nqueued 6AM0ag2p020488 unseen "
+	 "nofacts\n"
+	 "connected /a.php state 7\n"},
+};
+
+static void sendmail_holds_the_session(void **state)
+{
+	(void)state;
+	run_stories(&mta_sendmail, sendmail_sessions, array_size(sendmail_sessions));
+}
+
 static void postfix_knows_the_peer(void **state)
 {
 	(void)state;
@@ -1032,6 +1055,7 @@ int main(void)
 		cmocka_unit_test(postfix_stories),
 		cmocka_unit_test(qmail_ends_of_messages),
 		cmocka_unit_test(postfix_knows_the_peer),
+		cmocka_unit_test(sendmail_holds_the_session),
 		cmocka_unit_test(exim_one_process_many_messages),
 		cmocka_unit_test(exim_deferral_is_no_message),
 		cmocka_unit_test(exim_names_what_it_bounces),

@@ -125,7 +125,8 @@ struct sim_task {
 };
 
 struct sim {
-	char peer[16]; /* Postfix: who cleanup has its messages from */
+	char peer[16];   /* Postfix: who cleanup has its messages from */
+	uint16_t socket; /* remote port of the local SMTP session that who commits next holds */
 	uint64_t now, next_id;
 	struct sim_task task[SIM_PIDS];
 	void (*send)(void *arg, const struct rec *r); /* what the ring delivers */
@@ -269,6 +270,12 @@ static void sim_queue(struct sim *s, uint32_t pid, uint32_t queue, enum st_op op
 		q->flags |= ST_Q_ABSOLUTE;
 	memcpy(q->comm, t->comm, sizeof(q->comm));
 	memcpy(q->peer, s->peer, sizeof(q->peer));
+	if (s->socket) {
+		q->peer_port = s->socket;
+		q->peer_family = 4;
+		q->peer_addr[0] = 127;
+		q->peer_addr[3] = 1;
+	}
 	sim_send(s);
 }
 

@@ -533,6 +533,8 @@ static void set_smtp(const struct attribute_ops *ops, const struct queued *q,
 	if (q->origin_lost)
 		weaken(e, ATTRIBUTION_INFERRED,
 		       "a script opened the session, but the record that names it was lost");
+	if (q->client_ip[0])
+		e->client_ip = q->client_ip;
 	if (q->has_facts && q->facts.client_ip[0]) {
 		e->client_ip = q->facts.client_ip;
 		e->evidence |= HAS(EVIDENCE_QUEUE_FILE);
@@ -551,7 +553,7 @@ static bool is_smtp(const struct queued *q)
 {
 	if (q->actor.run == RUN_SMTPD || q->actor.before == RUN_SMTPD)
 		return true;
-	return q->has_facts && q->facts.from_network;
+	return q->has_facts ? q->facts.from_network : q->client_ip[0];
 }
 
 void attribute_queued(const struct attribute_ops *ops, const struct queued *q,

@@ -82,6 +82,8 @@ struct queued {
 	bool has_facts;
 	const char *no_facts; /* why not, NULL when there are */
 	bool logged;          /* actor.peer is what the MTA's log says */
+	char client_ip[48];   /* of the session that the committing process holds, from another
+				 host; "": not known */
 };
 
 struct removed {

@@ -47,7 +47,8 @@ struct waiting {
 	int fd;
 	uint64_t since;            /* boot ns, of the state */
 	char parent[QUEUE_ID_MAX]; /* of a bounce, by the arguments of its submission */
-	uint16_t port;             /* of the client, where the committing process knew it */
+	uint16_t port;             /* of the client, where the committing process knew it, */
+	uint8_t family, addr[16];  /* and its address, as struct st_queue has it; 0: not known */
 };
 
 /* A first id whose message has not come yet. As many can lie there as the MTA is down long. */

@@ -91,6 +91,8 @@ static void on_commit(struct correlate *c, struct operation *op)
 	i = w->q.injection;
 	/* Sendmail writes no port into the queue file; its process holds the session */
 	w->port = op->raw->peer_port;
+	w->family = op->raw->peer_family;
+	memcpy(w->addr, op->raw->peer_addr, sizeof(w->addr));
 	if (op->task)
 		memcpy(w->parent, op->task->bounces, sizeof(w->parent));
 	if (i && (op->actor.run == RUN_SMTPD || op->actor.before == RUN_SMTPD))

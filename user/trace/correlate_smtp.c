@@ -120,6 +120,10 @@ static bool client_of(const struct waiting *w, struct session_key *key)
 
 	if (!port)
 		return false;
+	if (w->family) {
+		make_key(key, w->family, w->addr, port, w->q.actor.netns);
+		return true;
+	}
 	if (!*address) /* Sendmail takes what its own submission program says for local */
 		address = "127.0.0.1";
 	if (!strncasecmp(address, "IPv6:", 5))
@@ -154,8 +158,11 @@ void correlate_join_session(struct correlate *c, struct waiting *w)
 	struct smtp_session *s = NULL;
 	struct session_key key;
 
-	if (!c->sessions || w->q.session || !client_of(w, &key))
+	if (w->q.session || !client_of(w, &key))
 		return;
+	if (w->family && !is_loopback(&key))
+		inet_ntop(key.family == 4 ? AF_INET : AF_INET6, key.addr, w->q.client_ip,
+			  sizeof(w->q.client_ip));
 	HASH_FIND(hh, c->sessions, &key, sizeof(key), s);
 	/* a message is committed before its session ends: later, the port was somebody else's,
 	 * whose record was lost */

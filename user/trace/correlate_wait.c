@@ -168,7 +168,7 @@ static bool advance(struct correlate *c, struct waiting *w, uint64_t now)
 	if (w->state == WAIT_FACTS && read_facts(c, w)) {
 		if (w->parent[0] && !w->q.facts.parent_id[0])
 			memcpy(w->q.facts.parent_id, w->parent, sizeof(w->parent));
-		if (w->q.has_facts && (w->q.facts.from_network || w->port))
+		if (w->family || (w->q.has_facts && (w->q.facts.from_network || w->port)))
 			correlate_join_session(c, w);
 		if (correlate_two_ids(w) && !w->q.injection) {
 			w->state = WAIT_PICKED;
