@@ -12,6 +12,7 @@
 #include <string.h>
 #include <sys/resource.h>
 
+#include "base/cleanup.h"
 #include "output/sink.h"
 #include "trace/attribute.h"
 #include "trace/correlate.h"
@@ -247,6 +248,19 @@ static void message(struct correlate *c, unsigned long n, unsigned long scripts)
 		correlate_tick(c, time);
 }
 
+/* MiB; getrusage() would count what the program was started from. */
+static double peak_rss(void)
+{
+	_fclose_ FILE *f = fopen("/proc/self/status", "re");
+	char line[128];
+	long kib = 0;
+
+	while (f && fgets(line, sizeof(line), f))
+		if (!strncmp(line, "VmHWM:", 6))
+			kib = strtol(line + 6, NULL, 10);
+	return (double)kib / 1024;
+}
+
 static double cpu(void)
 {
 	struct rusage u;
@@ -277,7 +291,6 @@ int main(int argc, char **argv)
 	struct tally_totals totals;
 	struct correlate_stats stats;
 	unsigned long messages, scripts;
-	struct rusage u;
 	double start;
 	int null = open("/dev/null", O_WRONLY | O_CLOEXEC);
 
@@ -306,13 +319,12 @@ int main(int argc, char **argv)
 	correlate_flush(c);
 	tally_totals(state.tally, &totals);
 	correlate_stats(c, &stats);
-	getrusage(RUSAGE_SELF, &u);
 	printf("{\"messages\": %llu, \"scripts\": %lu, \"exact\": %llu, \"user_us\": %.2f, "
 	       "\"rss\": %.1f, \"bad\": %llu, \"tasks\": %zu, "
 	       "\"origins\": %zu}\n",
 	       (unsigned long long)totals.messages, scripts, (unsigned long long)state.exact,
-	       start / (double)messages * 1e6, (double)u.ru_maxrss / 1024,
-	       (unsigned long long)stats.bad, stats.tasks, stats.origins);
+	       start / (double)messages * 1e6, peak_rss(), (unsigned long long)stats.bad,
+	       stats.tasks, stats.origins);
 	state.json->free(state.json);
 	tally_free(state.tally);
 	correlate_free(c);

@@ -56,7 +56,7 @@ def load(r):
                                           f"{s['system'] * 100:.1f} % in the kernel"],
         ["the same with rows in place of JSON", f"{r['table']['user'] * 100:.1f} % in user space, {r['table']['system'] * 100:.1f} % in the kernel; "
                                                 f"exit status under --strict {r['table']['status']}"],
-        ["peak RSS", f"{s['rss']:.1f} MiB, of which 32 are the ring, mapped twice"],
+        ["peak RSS", f"{s['rss']:.1f} MiB, of which 8 are the ring, mapped twice"],
         ["replay (synthetic: the user side alone)", f"{r['replay']['messages']:,} messages of {r['replay']['scripts']:,} scripts: "
                                                     f"{r['replay']['rss']:.1f} MiB, {r['replay']['user_us']:.0f} µs of CPU each"],
         ["commit to line, under that load", f"median {s['late_ms']['median']:.0f} ms, p95 {s['late_ms']['p95']:.0f}, most {s['late_max_ms']:.0f}"],
