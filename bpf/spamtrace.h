@@ -241,9 +241,9 @@ struct st_queue {
 	__u32 flags;
 	__u32 uid, euid;
 	__u32 nspid, netns;
-	__u16 peer_port;   /* files created in place: remote end of the TCP connection that the
-			      process holds; 0: none, several */
-	__u8 peer_family;  /* 4 or 6 */
+	__u16 peer_port;  /* files created in place: remote end of the TCP connection that the
+			     process holds; 0: none, several */
+	__u8 peer_family; /* 4 or 6 */
 	__u8 pad;
 	__u8 peer_addr[16]; /* IPv4 in the first four bytes */
 	struct st_inode exe;
