@@ -1,6 +1,4 @@
 // SPDX-License-Identifier: GPL-2.0-only
-#include "web/apache_conf.h"
-
 #include <ctype.h>
 #include <errno.h>
 #include <stdio.h>
@@ -10,49 +8,11 @@
 
 #include "base/cleanup.h"
 #include "base/log.h"
+#include "web/apache_conf_internal.h"
 
-#define MAX_DEPTH   16      /* files in files, macros in macros */
-#define MAX_NESTING 64      /* sections in sections */
-#define MAX_LINE    65536   /* a logical line; httpd's own limit is 16 MB */
-#define MAX_LINES   4000000 /* of all files and macros: ends what includes or expands itself */
-#define MAX_MACROS  1000
-
-/* What <IfVersion> compares with; no condition seen in the wild tells 2.4 releases apart. */
-#define ASSUMED_VERSION                                                                            \
-	{                                                                                          \
-		2, 4, 62                                                                           \
-	}
-
-enum section_kind { OTHER, CONDITION, VIRTUAL_HOST, LOCATION };
-
-struct section {
-	char name[32];
-	enum section_kind kind;
-	bool skip; /* its content does not count */
-};
-
-struct macro {
-	char *name;
-	struct strlist params, body;
-};
-
-struct conf {
-	struct rootfs *fs;
-	const struct apache_start *start;
-	const struct apache_handler *h;
-	struct section section[MAX_NESTING];
-	size_t nesting, too_deep;
-	struct strlist var, value; /* Define */
-	struct strlist modules;    /* names under which loaded modules may be asked for */
-	struct macro *macro;
-	size_t macros;
-	bool in_macro, drop_macro;   /* lines go to the last macro, or nowhere */
-	const char *open[MAX_DEPTH]; /* files that are being read, none within itself */
-	unsigned files;
-	unsigned depth;
-	size_t lines;
-	const char *file;
-};
+#define MAX_LINE   65536   /* a logical line; httpd's own limit is 16 MB */
+#define MAX_LINES  4000000 /* of all files and macros: ends what includes or expands itself */
+#define MAX_MACROS 1000
 
 static int conf_file(struct conf *c, const char *path);
 
@@ -77,186 +37,9 @@ int apache_path(char *out, size_t size, const char *root, const char *path)
 	return n < 0 || (size_t)n >= size ? -ENAMETOOLONG : 0;
 }
 
-static const char *env_of(const struct apache_start *s, const char *name, size_t len)
-{
-	const char *p = s->env, *end = p ? p + s->env_len : p;
-
-	while (p && p < end) {
-		size_t n = strnlen(p, (size_t)(end - p));
-
-		if (n > len && p[len] == '=' && memcmp(p, name, len) == 0 && p + n < end)
-			return p + len + 1;
-		p += n + 1;
-	}
-	return NULL;
-}
-
-static const char *value_of(const struct conf *c, const char *name, size_t len)
-{
-	for (size_t i = c->var.n; i-- > 0;)
-		if (strlen(c->var.v[i]) == len && memcmp(c->var.v[i], name, len) == 0)
-			return c->value.v[i];
-	return env_of(c->start, name, len);
-}
-
-/* ${NAME} from Define, then from the environment; one that is not known stays as it is
- * (ap_resolve_env). */
-static int expand(const struct conf *c, const char *in, char *out, size_t size)
-{
-	size_t n = 0;
-
-	while (*in) {
-		const char *put = in, *end;
-		size_t len = 1;
-
-		if (in[0] == '$' && in[1] == '{' && (end = strchr(in, '}'))) {
-			const char *v = value_of(c, in + 2, (size_t)(end - in) - 2);
-
-			len = v ? strlen(v) : (size_t)(end - in) + 1;
-			put = v ? v : in;
-			in = end;
-		}
-		in++;
-		if (n + len + 1 > size)
-			return -ENAMETOOLONG;
-		memcpy(out + n, put, len);
-		n += len;
-	}
-	out[n] = '\0';
-	return 0;
-}
-
-/* Splits like ap_getword_conf(): blanks part, quotes hold together, a backslash saves a quote or
- * backslash. */
-static int split(const char *in, struct strlist *out)
-{
-	_free_ char *word = malloc(strlen(in) + 1);
-
-	if (!word)
-		return -ENOMEM;
-	for (;;) {
-		char quote = 0;
-		size_t n = 0;
-
-		while (isspace((unsigned char)*in))
-			in++;
-		if (!*in)
-			return 0;
-		if (*in == '"' || *in == '\'')
-			quote = *in++;
-		while (*in && (quote ? *in != quote : !isspace((unsigned char)*in))) {
-			if (quote && *in == '\\' && (in[1] == quote || in[1] == '\\'))
-				in++;
-			word[n++] = *in++;
-		}
-		if (quote && *in)
-			in++;
-		if (strlist_add(out, word, n))
-			return -ENOMEM;
-	}
-}
-
 static bool skipping(const struct conf *c)
 {
 	return c->too_deep || (c->nesting && c->section[c->nesting - 1].skip);
-}
-
-static bool listed(const struct strlist *l, const char *s)
-{
-	for (size_t i = 0; i < l->n; i++)
-		if (strcasecmp(l->v[i], s) == 0)
-			return true;
-	return false;
-}
-
-/* ssl_module from mod_ssl.so may be asked for as ssl_module or mod_ssl.c; php_module from
- * libphp8.2.so as mod_php.c. */
-static int load_module(struct conf *c, const struct strlist *w)
-{
-	const char *base, *dot, *suffix;
-	char name[128];
-
-	if (w->n < 3)
-		return 0;
-	base = strrchr(w->v[2], '/');
-	base = base ? base + 1 : w->v[2];
-	dot = strrchr(base, '.');
-	suffix = strstr(w->v[1], "_module");
-	if (strlist_add(&c->modules, w->v[1], strlen(w->v[1])))
-		return -ENOMEM;
-	snprintf(name, sizeof(name), "%.*s.c", dot ? (int)(dot - base) : (int)strlen(base), base);
-	if (strlist_add(&c->modules, name, strlen(name)))
-		return -ENOMEM;
-	snprintf(name, sizeof(name), "mod_%.*s.c", suffix ? (int)(suffix - w->v[1]) : 100, w->v[1]);
-	return strlist_add(&c->modules, name, strlen(name));
-}
-
-/*
- * Modules that neither a LoadModule nor the binary shows are absent. Where the binary is not known,
- * only when something else was loaded: a server with none has all of them linked in.
- */
-static bool has_module(const struct conf *c, const char *name)
-{
-	char source[128];
-	size_t len = strlen(name);
-
-	if (listed(&c->modules, name))
-		return true;
-	if (!c->start->has_module)
-		return true;
-	if (len > 7 && strcmp(name + len - 7, "_module") == 0)
-		snprintf(source, sizeof(source), "mod_%.*s.c", (int)(len - 7), name);
-	else
-		snprintf(source, sizeof(source), "%s", name);
-	return c->start->has_module(c->start->has_module_arg, source);
-}
-
-static bool version_fits(const struct strlist *w)
-{
-	static const int have[3] = ASSUMED_VERSION;
-	const char *op = w->n > 2 ? w->v[1] : "=", *p = w->n > 2 ? w->v[2] : w->v[1];
-	bool negate = *op == '!';
-	int order = 0;
-	bool fits;
-
-	if (!isdigit((unsigned char)*p))
-		return true;
-	for (size_t i = 0; i < 3 && order == 0 && isdigit((unsigned char)*p); i++) {
-		long want = strtol(p, (char **)&p, 10);
-
-		order = have[i] < want ? -1 : have[i] > want;
-		p += *p == '.';
-	}
-	op += negate;
-	fits = (order < 0 && strchr(op, '<')) || (order > 0 && strchr(op, '>')) ||
-	       (order == 0 && (strchr(op, '=') || !*op));
-	return fits != negate;
-}
-
-static bool condition_holds(struct conf *c, const char *name, const struct strlist *w)
-{
-	char path[4096];
-	bool negate, holds = true;
-	const char *arg;
-
-	if (w->n < 2)
-		return true;
-	arg = w->v[1];
-	if (strcasecmp(name, "IfVersion") == 0)
-		return version_fits(w);
-	negate = *arg == '!';
-	arg += negate;
-	if (strcasecmp(name, "IfModule") == 0)
-		holds = has_module(c, arg);
-	else if (strcasecmp(name, "IfDefine") == 0)
-		holds = listed(&c->start->defines, arg) || listed(&c->var, arg);
-	else if (strcasecmp(name, "IfFile") == 0)
-		holds = apache_path(path, sizeof(path), c->start->server_root, arg) == 0 &&
-			rootfs_exists(c->fs, path);
-	else
-		return true; /* IfDirective, IfSection: what they ask about is nothing that names a
-				vhost */
-	return holds != negate;
 }
 
 static bool starts_with(const char *s, const char *prefix)
@@ -307,7 +90,7 @@ static int open_section(struct conf *c, const struct strlist *w)
 		/* only its end matters */
 	} else if (starts_with(name, "If") && name[2]) {
 		s.kind = CONDITION;
-		s.skip = !condition_holds(c, name, w);
+		s.skip = !conf_condition_holds(c, name, w);
 	} else if (strcasecmp(name, "VirtualHost") == 0) {
 		struct strlist address = {w->v + 1, w->n - 1};
 		int err = c->h->vhost_begin(c->h->ctx, &address);
@@ -484,7 +267,7 @@ static int conf_directive(struct conf *c, const struct strlist *w)
 		return 0;
 	}
 	if (strcasecmp(name, "LoadModule") == 0)
-		return load_module(c, w);
+		return conf_load_module(c, w);
 	if (strcasecmp(name, "Use") == 0)
 		return use_macro(c, w);
 	return c->h->directive(c->h->ctx, w, in_location(c));
@@ -524,16 +307,16 @@ static int conf_line(struct conf *c, const char *line)
 	text = malloc(MAX_LINE);
 	if (!text)
 		return -ENOMEM;
-	if (expand(c, line, text, MAX_LINE)) {
+	if (conf_expand(c, line, text, MAX_LINE)) {
 		log_debug("%s: a line is too long, left out", c->file);
 		return 0;
 	}
 	if (*line != '<')
-		return split(text, &w) ? -ENOMEM : w.n ? conf_directive(c, &w) : 0;
+		return conf_split(text, &w) ? -ENOMEM : w.n ? conf_directive(c, &w) : 0;
 	end = strrchr(text, '>');
 	if (end)
 		*end = '\0';
-	if (split(text + 1, &w))
+	if (conf_split(text + 1, &w))
 		return -ENOMEM;
 	return w.n ? open_section(c, &w) : 0;
 }
