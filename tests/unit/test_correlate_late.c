@@ -395,6 +395,33 @@ static void a_bounce_is_read_before_its_message_is_removed(void **state)
 	late_free(w);
 }
 
+/* fanotify gives the time of reading: a commit seems to come after the end of its own session. Much
+ * later it is another's, whose record was lost. */
+static void a_session_ends_before_its_commit_is_read(void **state)
+{
+#define SESSION "connect 100 40000 2 /a.php\nconnect 100 40000 1\nconnect 100 40000 7\n"
+#define MESSAGE "rename 51 incoming/7092A1B9E2 incoming/1.51\nround\n"
+#define FILE_OF "file 7092A1B9E2 network port 40000\n"
+#define TALK    "connected /a.php state 2\nconnected /a.php state 1\nconnected /a.php state 7\n"
+	static const struct {
+		const char *story, *expect;
+	} stories_[] = {
+		{FILE_OF SESSION "round\n" MESSAGE, TALK "queued 7092A1B9E2 session /a.php\n"},
+		{FILE_OF SESSION "round\ntick 1\n" MESSAGE, TALK "queued 7092A1B9E2 unseen\n"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < array_size(stories_); i++) {
+		struct world *w = late_world(&mta_postfix);
+
+		w->c->ops.actor = answer;
+		snprintf(known.comm, sizeof(known.comm), "cleanup");
+		tell_late(w, stories_[i].story);
+		assert_string_equal(w->log, stories_[i].expect);
+		late_free(w);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -403,6 +430,7 @@ int main(void)
 		cmocka_unit_test(names_never_cross_when_pids_are_used_again),
 		cmocka_unit_test(pickup_is_asked_for),
 		cmocka_unit_test(a_bounce_is_read_before_its_message_is_removed),
+		cmocka_unit_test(a_session_ends_before_its_commit_is_read),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -21,6 +21,13 @@ enum {
 /* A message is committed before its session ends, but its record may be read a little later. */
 #define KEEP_CLOSED_NS 30000000000ULL
 
+/*
+ * What fanotify tells has the time when it was read, which is that much after it happened, and so
+ * perhaps after the session's end. The port is not another client's so soon: the kernel gives ports
+ * out in turn (__inet_hash_connect(), net/ipv4/inet_hashtables.c).
+ */
+#define LATE_NS 250000000ULL
+
 static bool is_loopback(const struct session_key *k)
 {
 	static const uint8_t one[16] = {[15] = 1};
@@ -166,7 +173,7 @@ void correlate_join_session(struct correlate *c, struct waiting *w)
 	HASH_FIND(hh, c->sessions, &key, sizeof(key), s);
 	/* a message is committed before its session ends: later, the port was somebody else's,
 	 * whose record was lost */
-	if (!s || (s->closed && w->q.time > s->closed))
+	if (!s || (s->closed && w->q.time > s->closed + (c->late ? LATE_NS : 0)))
 		return;
 	s->messages++;
 	if (s->origin_lost)
