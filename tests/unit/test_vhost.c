@@ -365,6 +365,47 @@ static void containers(void **state)
 	assert_false(a.exact);
 }
 
+/* One server for several containers, each with its site under the same name inside. */
+static void same_docroot_inside(void **state)
+{
+	struct vhost_query q = {.docroot = "/var/www/html",
+				.script = "/var/www/html/x.php",
+				.mntns = 101,
+				.host_header = "c0.test"};
+	struct vhost_spec spec = {.software = VHOST_NGINX, .mntns = 100};
+	static const char *const name[] = {"c0.test", "c1.test", "c2.test"}, *const root[] = {
+										     "/srv/c0",
+										     "/srv/c1",
+										     "/srv/c2"};
+	struct vhost_answer a;
+	_table_;
+
+	(void)state;
+	for (unsigned i = 0; i < 3; i++) {
+		int v;
+
+		spec.name = name[i];
+		v = vhost_table_add(t, &spec);
+		assert_int_equal(vhost_table_add_dir(t, v, i, VHOST_DIR_DOCROOT, root[i]), 0);
+		if (i < 2)
+			assert_int_equal(vhost_table_add_dir(t, v, i, VHOST_DIR_DOCROOT,
+							     "/var/www/html"),
+					 0);
+	}
+	assert_int_equal(vhost_resolve(t, &q, &a), 0);
+	assert_string_equal(a.name, "c0.test");
+	q.host_script = "/srv/c1/x.php";
+	assert_int_equal(vhost_resolve(t, &q, &a), 0);
+	assert_string_equal(a.name, "c1.test");
+	assert_true(a.exact);
+	q.host_script = "/srv/image/x.php"; /* nobody's directory: says nothing */
+	assert_int_equal(vhost_resolve(t, &q, &a), 0);
+	assert_string_equal(a.name, "c0.test");
+	q.host_script = "/srv/c2/x.php"; /* of a site that is not served from there */
+	assert_int_equal(vhost_resolve(t, &q, &a), 0);
+	assert_false(a.exact);
+}
+
 static void nginx_order(void **state)
 {
 	static const char *const one[] = {"*.x.test"}, *const two[] = {".x.test"},
@@ -481,12 +522,19 @@ static void layouts(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(docroots),          cmocka_unit_test(shared_docroot),
-		cmocka_unit_test(shared_over_ports), cmocka_unit_test(aliases_and_users),
-		cmocka_unit_test(mass_hosting),      cmocka_unit_test(interpolation),
-		cmocka_unit_test(memory_and_names),  cmocka_unit_test(chroots),
-		cmocka_unit_test(containers),        cmocka_unit_test(nginx_order),
-		cmocka_unit_test(refused),           cmocka_unit_test(many),
+		cmocka_unit_test(docroots),
+		cmocka_unit_test(shared_docroot),
+		cmocka_unit_test(shared_over_ports),
+		cmocka_unit_test(aliases_and_users),
+		cmocka_unit_test(mass_hosting),
+		cmocka_unit_test(interpolation),
+		cmocka_unit_test(memory_and_names),
+		cmocka_unit_test(chroots),
+		cmocka_unit_test(containers),
+		cmocka_unit_test(same_docroot_inside),
+		cmocka_unit_test(nginx_order),
+		cmocka_unit_test(refused),
+		cmocka_unit_test(many),
 		cmocka_unit_test(layouts),
 	};
 

@@ -82,11 +82,41 @@ static int name_vhost(const struct ask *a, int number, struct vhost_answer *r)
 	return 0;
 }
 
+/*
+ * A docroot in a container is often the same text for many sites. The host's name of the script
+ * tells them apart, where the servers that pass requests on have its directory, too.
+ */
+static int keep_host_owners(const struct ask *a, struct set *s, struct vhost_answer *r)
+{
+	struct set hosts __attribute__((cleanup(vhost_set_clear))) = {0};
+	size_t len, n = 0;
+
+	if (!a->q->host_script || !a->q->host_script[0])
+		return 0;
+	if (vhost_owners_of(&hosts, a, a->q->host_script, &len))
+		return -ENOMEM;
+	if (!hosts.n)
+		return 0;
+	for (size_t i = 0; i < s->n; i++)
+		for (size_t k = 0; k < hosts.n; k++)
+			if (s->v[i] == hosts.v[k]) {
+				s->v[n++] = s->v[i];
+				break;
+			}
+	if (n)
+		s->n = n;
+	else
+		weaken(r, WHY_CONFLICT);
+	return 0;
+}
+
 static int answer_from(const struct ask *a, struct set *s, struct vhost_answer *r)
 {
 	const char *reason;
 	int v;
 
+	if (keep_host_owners(a, s, r))
+		return -ENOMEM;
 	if (vhost_keep_mntns(a, s))
 		weaken(r, WHY_REALM);
 	v = vhost_choose(a, s, &reason);

@@ -104,6 +104,7 @@ size_t vhost_table_count(const struct vhost_table *t);
 struct vhost_query {
 	const char *docroot;     /* DOCUMENT_ROOT as the server sent it */
 	const char *script;      /* the primary script: absolute path, after any FPM prefix */
+	const char *host_script; /* the same file by the host's name, where that is another */
 	const char *host_header; /* what the client claimed; may hold a port */
 	const char *server_name_from_memory; /* server_rec.server_hostname (mod_php) */
 	const char *chroot; /* of the worker, "/srv/jail": docroot and script may be inside */
