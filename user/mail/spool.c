@@ -272,11 +272,15 @@ size_t spool_add(const struct mta *mta, const char *dir, struct mta_queue *out, 
 	struct mta_queue *q;
 	_close_ int fd = -1;
 
-	if (n >= max || !realpath(dir, real))
+	if (n >= max)
 		return n;
-	fd = open(real, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	fd = open(dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (fd < 0 || fstat(fd, &st) < 0)
 		return n;
+	/* /proc/PID/root leads into a container; the text of that link does not */
+	if (!realpath(dir, real) || stat(real, &other) < 0 || other.st_dev != st.st_dev ||
+	    other.st_ino != st.st_ino)
+		snprintf(real, sizeof(real), "%s", dir);
 	for (size_t i = 0; i < n; i++)
 		if (fstat(out[i].fd, &other) == 0 && other.st_dev == st.st_dev &&
 		    other.st_ino == st.st_ino)
