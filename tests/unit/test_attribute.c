@@ -81,11 +81,11 @@ static const struct origin *origin_by_id(void *arg, uint64_t id)
 	return id == 7 ? h->parent : NULL;
 }
 
-static const char *container(void *arg, const struct injection *i)
+static const char *container(void *arg, uint32_t mntns)
 {
 	struct host *h = arg;
 
-	(void)i;
+	(void)mntns;
 	return h->container;
 }
 

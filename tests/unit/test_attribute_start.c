@@ -69,10 +69,10 @@ static const struct origin *origin_by_id(void *arg, uint64_t id)
 	return id < array_size(h->origin) ? h->origin[id] : NULL;
 }
 
-static const char *container(void *arg, const struct injection *i)
+static const char *container(void *arg, uint32_t mntns)
 {
 	(void)arg;
-	(void)i;
+	(void)mntns;
 	return NULL;
 }
 

@@ -13,6 +13,7 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "base/users.h"
+#include "kernel/containers.h"
 #include "kernel/host_path.h"
 #include "kernel/php_walk.h"
 #include "kernel/procfs.h"
@@ -111,17 +112,11 @@ static const struct origin *origin_by_id(void *arg, uint64_t id)
 	return correlate_origin(s->correlate, id);
 }
 
-static const char *container(void *arg, const struct injection *i)
+static const char *container(void *arg, uint32_t mntns)
 {
 	struct session *s = arg;
 
-	if (!i->mntns || i->mntns == s->own_mntns)
-		return NULL;
-	if (procfs_container(i->task.tgid, s->container, sizeof(s->container)) &&
-	    (!i->origin ||
-	     procfs_container(i->origin->worker.tgid, s->container, sizeof(s->container))))
-		snprintf(s->container, sizeof(s->container), "mnt:[%u]", i->mntns);
-	return s->container;
+	return containers_name(s->containers, mntns);
 }
 
 static bool jail(void *arg, const struct st_task *task, char *out, size_t size)

@@ -34,6 +34,7 @@ struct session {
 	struct vhost_table *vhosts;
 	struct evidence_locker *evidence;
 	struct logins *logins;
+	struct containers *containers;
 	struct sink *screen, *recording;
 	struct late *late; /* session_late.c; NULL unless fanotify is the queues' hook */
 
@@ -48,7 +49,7 @@ struct session {
 	int exit_status;
 
 	/* answers of callbacks, valid until the next one */
-	char user[64], container[64];
+	char user[64];
 };
 
 /* The callbacks of correlate and attribute. */

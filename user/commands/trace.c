@@ -19,6 +19,7 @@
 #include "base/privilege.h"
 #include "commands/commands.h"
 #include "commands/session.h"
+#include "kernel/containers.h"
 #include "kernel/procfs.h"
 #include "mail/logins.h"
 
@@ -28,6 +29,7 @@ static void session_close(struct session *s)
 {
 	evidence_free(s->evidence);
 	logins_free(s->logins);
+	containers_free(s->containers);
 	if (s->screen)
 		s->screen->free(s->screen);
 	if (s->recording)
@@ -145,7 +147,8 @@ static int session_open(struct session *s)
 	if (!s->options.no_mta && logins_open("/", &s->logins))
 		return -ENOMEM;
 	s->servers = servers_new("/proc");
-	if (!s->tally || !s->servers)
+	s->containers = containers_new();
+	if (!s->tally || !s->servers || !s->containers)
 		return -ENOMEM;
 	err = open_sinks(s);
 	if (err)

@@ -5,15 +5,18 @@
 #include <fcntl.h>
 #include <glob.h>
 #include <limits.h>
+#include <linux/openat2.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 #include <uthash.h>
 
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "kernel/containers.h"
 #include "kernel/inode.h"
 #include "kernel/procfs.h"
 
@@ -89,6 +92,8 @@ struct programs {
 		WATCH_REFUSED
 	} watch[MAX_WATCHED]; /* by engine that cannot be read */
 	bool told[MAX_WATCHED];
+	uint32_t container[64]; /* mount namespaces that were looked at */
+	size_t containers;
 };
 
 int programs_new(struct probe *probe, struct programs **out)
@@ -204,18 +209,30 @@ static bool preferred(const struct programs *p, const struct mta *mta)
 	return false;
 }
 
+/* openat2(2), Linux 5.6: a container's links stay inside of it. */
+static int open_below(const char *root, const char *path)
+{
+	struct open_how how = {
+		.flags = O_PATH | O_CLOEXEC,
+		.resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS,
+	};
+	_close_ int dir = -1;
+
+	if (!*root)
+		return open(path, O_PATH | O_CLOEXEC);
+	dir = open(root, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	return dir < 0 ? -1 : (int)syscall(SYS_openat2, dir, path, &how, sizeof(how));
+}
+
 /* Adds what is at `path` below `root`; a link is followed, and what it leads to is what counts. */
 static int add_path(struct programs *p, const char *root, pid_t pid, const char *path,
 		    const struct mta *mta, uint32_t role, uint32_t flags)
 {
-	char full[PATH_MAX], real[PATH_MAX], link[64];
-	_close_ int fd = -1;
+	_close_ int fd = open_below(root, path);
+	char real[PATH_MAX], link[64];
 	struct st_inode inode;
 	ssize_t n;
 
-	if (snprintf(full, sizeof(full), "%s%s", root, path) >= (int)sizeof(full))
-		return 0;
-	fd = open(full, O_PATH | O_CLOEXEC);
 	if (fd < 0 || inode_of_fd(fd, pid, &inode))
 		return 0;
 	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
@@ -401,6 +418,24 @@ int programs_rescan(struct programs *p)
 	return found + add_engines(p);
 }
 
+/*
+ * The MTAs and shells of a container, before one of them is run for the first time: what is first
+ * known by its name is known too late for its first message.
+ */
+static void scan_container(uint32_t mntns, pid_t pid, void *arg)
+{
+	struct programs *p = arg;
+	char root[64];
+
+	for (size_t i = 0; i < array_size(p->container); i++)
+		if (p->container[i] == mntns)
+			return;
+	p->container[p->containers++ % array_size(p->container)] = mntns;
+	snprintf(root, sizeof(root), "/proc/%d/root", (int)pid);
+	scan_mtas(p, root, pid, true);
+	scan_mtas(p, root, pid, false);
+}
+
 int programs_scan(struct programs *p)
 {
 	unsigned denied = 0;
@@ -414,6 +449,7 @@ int programs_scan(struct programs *p)
 	if (err < 0)
 		return err;
 	add_engines(p);
+	containers_each(scan_container, p);
 	if (denied)
 		log_warn("%u processes could not be looked at: without CAP_SYS_PTRACE their PHP is "
 			 "not recognised",
@@ -471,6 +507,7 @@ void programs_seen(struct programs *p, pid_t pid, const struct st_inode *exe, ui
 	struct php_process proc;
 	int err;
 
+	containers_one((uint32_t)pid, scan_container, p);
 	if (known && known->value.role != ST_ROLE_HTTPD) {
 		probe_set_program(p->probe, exe,
 				  &known->value); /* the kernel side had forgotten it */

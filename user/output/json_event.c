@@ -182,7 +182,8 @@ json_t *json_mail_event(const struct json_context *c, const struct mail_event *e
 	if (e->action == ACTION_MAIL_QUEUED)
 		json_put(&b, "event.outcome", json_string("success"));
 	else if (e->action == ACTION_MAIL_ATTEMPTED)
-		json_put(&b, "event.outcome", json_string("failure"));
+		json_put(&b, "event.outcome",
+			 json_string(e->exit_code || e->exit_signal ? "failure" : "unknown"));
 	put_attribution(&b, e);
 	json_put_text(&b, "file.path", e->script);
 	put_culprit(&b, e);

@@ -77,6 +77,11 @@ static bool jailed(const struct attribute_ops *ops, const struct origin *o,
 	       ops->jail(ops->arg, &o->worker, room->jail, sizeof(room->jail));
 }
 
+static bool is_away(const struct attribute_ops *ops, const struct origin *o)
+{
+	return ops->own_mntns && o->mntns && o->mntns != ops->own_mntns;
+}
+
 /* `script`: as the worker sees it. */
 static void set_vhost(const struct attribute_ops *ops, const struct origin *o, const char *script,
 		      struct attribution_room *room, struct mail_event *e)
@@ -88,9 +93,13 @@ static void set_vhost(const struct attribute_ops *ops, const struct origin *o, c
 		.server_name_from_memory = o->server_name,
 		.mntns = o->mntns,
 	};
+	char path[1024];
 
 	if (jailed(ops, o, room))
 		q.chroot = room->jail;
+	if (is_away(ops, o) && script && script[0] == '/' && ops->host_path &&
+	    !ops->host_path(ops->arg, &o->worker, script, path, sizeof(path)))
+		q.host_script = path;
 	if (ops->vhost(ops->arg, &q, &room->vhost))
 		return;
 	e->vhost = room->vhost.name;
@@ -154,10 +163,10 @@ static void set_host_paths(const struct attribute_ops *ops, const struct origin 
 {
 	static const char inside[] =
 		"the path is as its worker saw it, in a root directory of its own";
-	bool away = ops->own_mntns && o->mntns && o->mntns != ops->own_mntns;
+	bool same = e->script && e->culprit_file && !strcmp(e->script, e->culprit_file);
 	char path[1024];
 
-	if (!away && !jailed(ops, o, room))
+	if (!is_away(ops, o) && !jailed(ops, o, room))
 		return;
 	if (e->script && e->script[0] == '/') {
 		if (ops->host_path &&
@@ -166,7 +175,10 @@ static void set_host_paths(const struct attribute_ops *ops, const struct origin 
 		else
 			weaken(e, ATTRIBUTION_INFERRED, inside);
 	}
-	if (e->culprit_file && e->culprit_file[0] == '/') {
+	/* asked once: the worker may end at any moment */
+	if (same) {
+		e->culprit_file = e->script;
+	} else if (e->culprit_file && e->culprit_file[0] == '/') {
 		if (ops->host_path &&
 		    !ops->host_path(ops->arg, &o->worker, e->culprit_file, path, sizeof(path)))
 			e->culprit_file = copy(room->culprit, sizeof(room->culprit), path);
@@ -415,7 +427,8 @@ static void set_process(const struct attribute_ops *ops, const struct injection 
 	}
 	e->parent_executable =
 		path == room->parent ? path : copy(room->parent, sizeof(room->parent), path);
-	e->container = ops->container(ops->arg, i);
+	e->container =
+		copy(room->container, sizeof(room->container), ops->container(ops->arg, i->mntns));
 	set_terminal(i, room, e);
 }
 
@@ -499,6 +512,8 @@ static void set_session(const struct attribute_ops *ops, const struct queued *q,
 	e->executable = copy(room->executable, sizeof(room->executable),
 			     ops->program_at(ops->arg, &o->exe, &role));
 	e->working_directory = o->cwd;
+	e->container =
+		copy(room->container, sizeof(room->container), ops->container(ops->arg, o->mntns));
 	set_origin(ops, o, room, e);
 }
 
@@ -638,6 +653,8 @@ void attribute_connect(const struct attribute_ops *ops, const struct st_connect 
 		uint32_t role;
 
 		set_origin(ops, o, room, out);
+		out->container = copy(room->container, sizeof(room->container),
+				      ops->container(ops->arg, o->mntns));
 		out->executable = copy(room->executable, sizeof(room->executable),
 				       ops->program_at(ops->arg, &o->exe, &role));
 	} else {

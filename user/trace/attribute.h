@@ -24,8 +24,9 @@ struct attribute_ops {
 	int (*vhost)(void *arg, const struct vhost_query *q, struct vhost_answer *out);
 	/* An origin by id, for the parent of an origin; NULL if it is gone. */
 	const struct origin *(*origin)(void *arg, uint64_t id);
-	/* Id of the container that an injection ran in; NULL: the host. */
-	const char *(*container)(void *arg, const struct injection *i);
+	/* Id of the container that a mount namespace belongs to; NULL: the host. Valid until the
+	 * next call. */
+	const char *(*container)(void *arg, uint32_t mntns);
 	/* The mailbox that logged in on the session that a message came over, by the mail log;
 	 * NULL: none. NULL pointer: no log. */
 	const char *(*login)(void *arg, const struct queued *q);
@@ -54,7 +55,7 @@ struct attribution_room {
 	struct vhost_answer vhost;
 	char script[1024], user[64], executable[512], parent[512], terminal[32], url_path[1024],
 		docroot[1024], client[64], host[256], destination[64], jail[1024], culprit[1024],
-		reason[256];
+		reason[256], container[80];
 	struct frame frames[EVENT_MAX_FRAMES];
 };
 
