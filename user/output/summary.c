@@ -267,8 +267,14 @@ static void put_attempts(const struct summary *s, const struct tally_row *r)
 {
 	char number[64];
 
-	if (r->attempts) {
-		words_number(number, sizeof(number), r->attempts, "attempt", "attempts");
+	if (r->handed) {
+		words_number(number, sizeof(number), r->handed, "injection", "injections");
+		fprintf(s->page.out, "%*s%s taken by an MTA that is not followed\n", INDENT, "",
+			number);
+	}
+	if (r->attempts > r->handed) {
+		words_number(number, sizeof(number), r->attempts - r->handed, "attempt",
+			     "attempts");
 		fprintf(s->page.out, "%*s%s that queued nothing\n", INDENT, "", number);
 	}
 	if (r->connects) {

@@ -622,6 +622,7 @@ void attribute_attempt(const struct attribute_ops *ops, const struct injection *
 	set_injection(ops, i, room, out);
 	out->exit_code = i->exit_code;
 	out->exit_signal = i->exit_signal > 0 ? i->exit_signal : 0;
+	out->unfollowed = i->mta ? i->mta->unfollowed : NULL;
 	if (why)
 		out->reason = why;
 }

@@ -131,11 +131,19 @@ struct mail_event {
 	const char *destination_ip; /* smtp-connected */
 	uint16_t destination_port, client_port;
 
+	/* mail-attempted: by an MTA whose queue is not followed, and what that means; else NULL */
+	const char *unfollowed;
 	int exit_code;       /* mail-attempted: of the injector; -1: unknown */
 	int exit_signal;     /* mail-attempted: 0: none */
 	const char *remover; /* mail-removed: "delivered", "bounced", "administrator", "aborted" or
 				NULL */
 };
+
+/* An attempt that ended well, as far as can be seen. */
+static inline bool event_handed(const struct mail_event *e)
+{
+	return e->unfollowed && e->exit_code == 0 && !e->exit_signal;
+}
 
 /* queue-sampled; per queue, and one with mta == NULL for all together. */
 struct queue_event {
@@ -162,6 +170,7 @@ struct tally_row {
 	enum source source;
 	enum attribution attribution; /* the weakest of its messages */
 	uint64_t messages, attempts, recipients, connects;
+	uint64_t handed; /* of the attempts: taken by an MTA whose queue is not followed */
 	uint64_t first_wall_ns, last_wall_ns;
 	double share; /* of all messages, 0..1 */
 };

@@ -112,6 +112,7 @@ static void count(struct tally *t, enum tally_by by, const char *key, const stru
 	}
 	if (e->action == ACTION_MAIL_ATTEMPTED) {
 		n->row.attempts++;
+		n->row.handed += event_handed(e);
 		return;
 	}
 	if (e->action == ACTION_SMTP_CONNECTED) {
