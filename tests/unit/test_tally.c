@@ -34,6 +34,54 @@ static void add(struct tally *t, enum action action, const char *script, unsigne
 	}
 }
 
+/* Names of one user are not put beside the number of another. */
+static void owners(void **state)
+{
+	static const struct {
+		const char *script, *container, *vhost, *user;
+		int64_t uid;
+	} given[] = {
+		{"/s.php", NULL, "a.test", "ann", 1},
+		{"/s.php", NULL, "b.test", "bob", 2},
+		{"/var/www/x.php", "c1", NULL, "ann", 1},
+		{"/var/www/x.php", "c2", NULL, "bob", 2},
+		{"/var/www/x.php", NULL, NULL, NULL, 3},
+		{"\1c1\1/var/www/x.php", NULL, NULL, "eve", 4},
+		{"/t.php", NULL, "a.test", "ann", 1},
+		{"/t.php", NULL, "a.test", "ann", 1},
+	};
+	_tally_;
+	struct tally_row rows[10];
+	size_t more, n;
+
+	(void)state;
+	for (size_t i = 0; i < array_size(given); i++) {
+		struct mail_event e = mail(ACTION_MAIL_QUEUED, given[i].script, i + 1);
+
+		e.container = given[i].container;
+		e.vhost = given[i].vhost;
+		e.user_name = given[i].user;
+		e.uid = given[i].uid;
+		tally_add(t, &e);
+	}
+	n = tally_rows(t, BY_SCRIPT, rows, 10, &more);
+	assert_int_equal(n, 6);
+	for (size_t i = 0; i < n; i++) {
+		const struct tally_row *r = &rows[i];
+		bool shared = !strcmp(r->key, "/s.php");
+
+		assert_int_equal(r->users, shared);
+		assert_int_equal(r->vhosts, shared);
+		assert_int_equal(r->messages, shared || !strcmp(r->key, "/t.php") ? 2 : 1);
+		if (r->uid == 4)
+			assert_string_equal(r->key, "\1c1\1/var/www/x.php");
+		if (r->uid == 4 || r->uid == 3)
+			assert_null(r->container);
+		if (r->container)
+			assert_string_equal(r->container, r->uid == 1 ? "c1" : "c2");
+	}
+}
+
 static void every_action(void **state)
 {
 	_tally_;
@@ -265,6 +313,7 @@ int main(void)
 		cmocka_unit_test(keys_are_bounded),
 		cmocka_unit_test(a_script_that_is_called_like_the_rest),
 		cmocka_unit_test(empty),
+		cmocka_unit_test(owners),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -108,9 +108,9 @@ static void put_row(FILE *out, const struct tally_row *r, enum tally_by by)
 	put_number(out, r->attempts);
 	put_number(out, r->connects);
 	fprintf(out, "<td>%s</td><td>%s</td><td>", first, last);
-	put_text(out, r->vhost);
+	put_text(out, r->vhosts ? "several" : r->vhost);
 	fputs("</td><td>", out);
-	put_text(out, r->user_name);
+	put_text(out, r->users ? "several" : r->user_name);
 	fputs("</td><td>", out);
 	put_text(out, r->messages ? attribution_name(r->attribution) : "");
 	fputs("</td><td><code>", out);

@@ -33,8 +33,6 @@ static json_t *row_object(struct json_builder *b, const char *cut_key, const str
 	put_text_in(b, object, cut_key, "key", r->key);
 	json_put_in(b, object, "messages", json_count(r->messages));
 	json_put_in(b, object, "attempts", json_count(r->attempts));
-	if (r->handed)
-		json_put_in(b, object, "handed", json_count(r->handed));
 	json_put_in(b, object, "connects", json_count(r->connects));
 	json_put_in(b, object, "recipients", json_count(r->recipients));
 	json_put_in(b, object, "share", json_real(r->share));
@@ -47,10 +45,11 @@ static json_t *row_object(struct json_builder *b, const char *cut_key, const str
 	put_text_in(b, object, cut_key, "culprit.file", r->culprit_file);
 	if (r->culprit_line)
 		json_put_in(b, object, "culprit.line", json_integer(r->culprit_line));
-	put_text_in(b, object, cut_key, "vhost", r->vhost);
-	if (r->uid >= 0)
+	put_text_in(b, object, cut_key, "vhost", r->vhosts ? NULL : r->vhost);
+	if (r->uid >= 0 && !r->users)
 		json_put_in(b, object, "user.id", json_sprintf("%lld", (long long)r->uid));
-	put_text_in(b, object, cut_key, "user.name", r->user_name);
+	put_text_in(b, object, cut_key, "user.name", r->users ? NULL : r->user_name);
+	put_text_in(b, object, cut_key, "container.id", r->container);
 	put_text_in(b, object, cut_key, "sample.local_id", r->sample_id);
 	if (r->sample_subject && *r->sample_subject && redactor) {
 		redact_text(redactor, hashed, r->sample_subject, strlen(r->sample_subject));

@@ -105,14 +105,18 @@ static void put_time(const struct summary *s, char out[WORDS_TIME_SIZE], uint64_
 }
 
 /* "web12 (10012)" */
-static void put_user(char *out, size_t size, const char *name, int64_t uid)
+static void put_user(char *out, size_t size, const struct tally_row *r)
 {
-	if (name && *name && uid >= 0)
-		snprintf(out, size, "%.64s (%" PRId64 ")", name, uid);
+	const char *name = r->user_name;
+
+	if (r->users)
+		snprintf(out, size, "several users");
+	else if (name && *name && r->uid >= 0)
+		snprintf(out, size, "%.64s (%" PRId64 ")", name, r->uid);
 	else if (name && *name)
 		snprintf(out, size, "%.64s", name);
-	else if (uid >= 0)
-		snprintf(out, size, "uid %" PRId64, uid);
+	else if (r->uid >= 0)
+		snprintf(out, size, "uid %" PRId64, r->uid);
 	else
 		snprintf(out, size, "-");
 }
@@ -120,6 +124,11 @@ static void put_user(char *out, size_t size, const char *name, int64_t uid)
 static const char *or_dash(const char *s)
 {
 	return s && *s ? s : "-";
+}
+
+static const char *vhost_of(const struct tally_row *r)
+{
+	return r->vhosts ? "several vhosts" : or_dash(r->vhost);
 }
 
 /* ---- the head ---- */
@@ -208,7 +217,7 @@ static void put_headline(const struct summary *s)
 	words_number(number, sizeof(number), r->messages, "message", "messages");
 	put_time(s, from, r->first_wall_ns);
 	put_time(s, to, r->last_wall_ns);
-	put_user(user, sizeof(user), r->user_name, r->uid);
+	put_user(user, sizeof(user), r);
 
 	fprintf(s->page.out, "\n%s%s%s of all messages%s came from %s%s:\n\n    ",
 		page_on(&s->page, PAINT_BOLD),
@@ -223,7 +232,7 @@ static void put_headline(const struct summary *s)
 		fputc('\n', s->page.out);
 	}
 	snprintf(text, sizeof(text), "%s, %s a minute, %s to %s; vhost %.128s, user %s", number,
-		 rate, from, to, or_dash(r->vhost), user);
+		 rate, from, to, vhost_of(r), user);
 	page_paragraph(&s->page, "    ", 4, text);
 	put_sample(s, r, 4, "for example ");
 }
@@ -233,7 +242,7 @@ static void put_headline(const struct summary *s)
 static const char *row_label(enum tally_by by, const struct tally_row *r, char *buffer, size_t size)
 {
 	if (by == BY_UID) {
-		put_user(buffer, size, r->user_name, r->uid);
+		put_user(buffer, size, r);
 		return buffer;
 	}
 	if (r->key && *r->key)
@@ -267,15 +276,15 @@ static void put_attempts(const struct summary *s, const struct tally_row *r)
 {
 	char number[64];
 
-	if (r->handed) {
-		words_number(number, sizeof(number), r->handed, "injection", "injections");
-		fprintf(s->page.out, "%*s%s taken by an MTA that is not followed\n", INDENT, "",
-			number);
-	}
-	if (r->attempts > r->handed) {
-		words_number(number, sizeof(number), r->attempts - r->handed, "attempt",
+	if (r->attempts > r->unsettled) {
+		words_number(number, sizeof(number), r->attempts - r->unsettled, "attempt",
 			     "attempts");
 		fprintf(s->page.out, "%*s%s that queued nothing\n", INDENT, "", number);
+	}
+	if (r->unsettled) {
+		words_number(number, sizeof(number), r->unsettled, "attempt", "attempts");
+		fprintf(s->page.out, "%*s%s into a queue that is not followed\n", INDENT, "",
+			number);
 	}
 	if (r->connects) {
 		words_number(number, sizeof(number), r->connects, "connect", "connects");
@@ -297,11 +306,10 @@ static void put_script_row(const struct summary *s, const struct tally_row *r)
 	unsigned room = s->page.columns > used + 20 ? s->page.columns - used : 20;
 	char user[128];
 
-	put_user(user, sizeof(user), r->user_name, r->uid);
+	put_user(user, sizeof(user), r);
 	page_cell(&s->page, user, room > 40 ? 20 : room / 2 - 1, false, true);
 	fputs("  ", s->page.out);
-	page_cell(&s->page, or_dash(r->vhost), room > 40 ? room - 22 : room - room / 2 - 1, false,
-		  false);
+	page_cell(&s->page, vhost_of(r), room > 40 ? room - 22 : room - room / 2 - 1, false, false);
 	fprintf(s->page.out, "\n%*c ", INDENT - 1, row_mark(r));
 	if (r->key && *r->key) {
 		put_culprit(s, r, PAINT_BOLD);
@@ -313,6 +321,8 @@ static void put_script_row(const struct summary *s, const struct tally_row *r)
 	} else {
 		fprintf(s->page.out, "(no script: %s)\n", source_name(r->source));
 	}
+	if (r->container)
+		fprintf(s->page.out, "%*sin container %.64s\n", INDENT, "", r->container);
 	put_sample(s, r, INDENT, "");
 	put_attempts(s, r);
 }

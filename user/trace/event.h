@@ -131,18 +131,16 @@ struct mail_event {
 	const char *destination_ip; /* smtp-connected */
 	uint16_t destination_port, client_port;
 
-	/* mail-attempted: by an MTA whose queue is not followed, and what that means; else NULL */
-	const char *unfollowed;
 	int exit_code;       /* mail-attempted: of the injector; -1: unknown */
 	int exit_signal;     /* mail-attempted: 0: none */
 	const char *remover; /* mail-removed: "delivered", "bounced", "administrator", "aborted" or
 				NULL */
 };
 
-/* An attempt that ended well, as far as can be seen. */
-static inline bool event_handed(const struct mail_event *e)
+/* An attempt whose injector says that it succeeded: the queue that it wrote to is not followed. */
+static inline bool mail_event_unsettled(const struct mail_event *e)
 {
-	return e->unfollowed && e->exit_code == 0 && !e->exit_signal;
+	return e->action == ACTION_MAIL_ATTEMPTED && !e->exit_code && !e->exit_signal;
 }
 
 /* queue-sampled; per queue, and one with mta == NULL for all together. */
@@ -164,13 +162,14 @@ struct queue_event {
 /* A line of the summary: one script, vhost, uid, client or source. */
 struct tally_row {
 	const char *key; /* NULL: unknown */
-	const char *sample_id, *sample_subject, *vhost, *user_name, *culprit_file;
+	const char *sample_id, *sample_subject, *vhost, *user_name, *culprit_file, *container;
 	uint32_t culprit_line;
-	int64_t uid;
+	int64_t uid;        /* of user_name */
+	bool users, vhosts; /* there are others besides uid, vhost */
+	uint64_t unsettled; /* of the attempts */
 	enum source source;
 	enum attribution attribution; /* the weakest of its messages */
 	uint64_t messages, attempts, recipients, connects;
-	uint64_t handed; /* of the attempts: taken by an MTA whose queue is not followed */
 	uint64_t first_wall_ns, last_wall_ns;
 	double share; /* of all messages, 0..1 */
 };

@@ -7,6 +7,8 @@
 #include <string.h>
 #include <uthash.h>
 
+#define SEPARATOR '\1' /* of container and path in a key */
+
 struct entry {
 	struct tally_row row;
 	bool other; /* the row of all keys beyond the limit */
@@ -32,6 +34,7 @@ static void entry_free(struct entry *e)
 	free((char *)e->row.vhost);
 	free((char *)e->row.user_name);
 	free((char *)e->row.culprit_file);
+	free((char *)e->row.container);
 	free(e);
 }
 
@@ -53,7 +56,8 @@ void tally_free(struct tally *t)
 	free(t);
 }
 
-static struct entry *entry_new(const char *key, bool known)
+/* `skip`: bytes of the key before the name; they hold the container between two separators. */
+static struct entry *entry_new(const char *key, bool known, size_t skip)
 {
 	size_t n = strlen(key);
 	struct entry *e = calloc(1, sizeof(*e) + n + 1);
@@ -61,13 +65,15 @@ static struct entry *entry_new(const char *key, bool known)
 	if (!e)
 		return NULL;
 	memcpy(e->key, key, n + 1);
-	e->row.key = known ? e->key : NULL;
+	e->row.key = known ? e->key + skip : NULL;
+	if (skip > 2)
+		e->row.container = strndup(e->key + 1, skip - 2);
 	e->row.uid = COUNT_UNKNOWN;
 	e->row.attribution = ATTRIBUTION_EXACT;
 	return e;
 }
 
-static struct entry *entry_get(struct tally *t, enum tally_by by, const char *key)
+static struct entry *entry_get(struct tally *t, enum tally_by by, const char *key, size_t skip)
 {
 	const char *k = key ? key : "";
 	struct entry *e = NULL;
@@ -77,10 +83,10 @@ static struct entry *entry_get(struct tally *t, enum tally_by by, const char *ke
 		return e;
 	if (HASH_COUNT(t->by[by]) >= TALLY_MAX_KEYS) {
 		if (!t->other[by])
-			t->other[by] = entry_new("(others)", true);
+			t->other[by] = entry_new("(others)", true, 0);
 		return t->other[by];
 	}
-	e = entry_new(k, key != NULL);
+	e = entry_new(k, key != NULL, skip);
 	if (e)
 		HASH_ADD_STR(t->by[by], key, e);
 	return e;
@@ -92,9 +98,22 @@ static void keep_first(const char **to, const char *from)
 		*to = strndup(from, 1024);
 }
 
-static void count(struct tally *t, enum tally_by by, const char *key, const struct mail_event *e)
+/* Of one user and one vhost, or said to be of several: names are never put together. */
+static void keep_owner(struct tally_row *r, const struct mail_event *e)
 {
-	struct entry *n = entry_get(t, by, key);
+	if (e->uid != COUNT_UNKNOWN && r->uid == COUNT_UNKNOWN) {
+		r->uid = e->uid;
+		keep_first(&r->user_name, e->user_name);
+	}
+	r->users |= e->uid != COUNT_UNKNOWN && e->uid != r->uid;
+	r->vhosts |= r->vhost && e->vhost && strcmp(r->vhost, e->vhost) != 0;
+	keep_first(&r->vhost, e->vhost);
+}
+
+static void count(struct tally *t, enum tally_by by, const char *key, size_t skip,
+		  const struct mail_event *e)
+{
+	struct entry *n = entry_get(t, by, key, skip);
 
 	if (!n)
 		return;
@@ -102,17 +121,14 @@ static void count(struct tally *t, enum tally_by by, const char *key, const stru
 		n->row.first_wall_ns = e->wall_ns;
 	n->row.last_wall_ns = e->wall_ns;
 	n->row.source = e->source;
-	if (e->uid != COUNT_UNKNOWN)
-		n->row.uid = e->uid;
-	keep_first(&n->row.vhost, e->vhost);
-	keep_first(&n->row.user_name, e->user_name);
+	keep_owner(&n->row, e);
 	if (!n->row.culprit_file && e->culprit_file) {
 		keep_first(&n->row.culprit_file, e->culprit_file);
 		n->row.culprit_line = e->culprit_line;
 	}
 	if (e->action == ACTION_MAIL_ATTEMPTED) {
 		n->row.attempts++;
-		n->row.handed += event_handed(e);
+		n->row.unsettled += mail_event_unsettled(e);
 		return;
 	}
 	if (e->action == ACTION_SMTP_CONNECTED) {
@@ -126,6 +142,22 @@ static void count(struct tally *t, enum tally_by by, const char *key, const stru
 		n->row.attribution = e->attribution;
 	keep_first(&n->row.sample_id, e->queue_id);
 	keep_first(&n->row.sample_subject, e->subject);
+}
+
+/* The same path in two containers is two scripts. A name that begins as such a key gets an empty
+ * container, so that no script can pass for another. */
+static void count_script(struct tally *t, const struct mail_event *e)
+{
+	const char *container = e->container ? e->container : "";
+	size_t skip = strlen(container) + 2;
+	char key[2048];
+
+	if (!e->script || (!e->container && e->script[0] != SEPARATOR)) {
+		count(t, BY_SCRIPT, e->script, 0, e);
+		return;
+	}
+	snprintf(key, sizeof(key), "%c%.100s%c%s", SEPARATOR, container, SEPARATOR, e->script);
+	count(t, BY_SCRIPT, key, skip > 102 ? 102 : skip, e);
 }
 
 void tally_add(struct tally *t, const struct mail_event *e)
@@ -150,12 +182,12 @@ void tally_add(struct tally *t, const struct mail_event *e)
 	default:
 		return;
 	}
-	count(t, BY_SCRIPT, e->script, e);
+	count_script(t, e);
 	snprintf(uid, sizeof(uid), "%" PRId64, e->uid);
-	count(t, BY_UID, e->uid == COUNT_UNKNOWN ? NULL : uid, e);
-	count(t, BY_VHOST, e->vhost, e);
-	count(t, BY_CLIENT, e->client_ip, e);
-	count(t, BY_SOURCE, source_name(e->source), e);
+	count(t, BY_UID, e->uid == COUNT_UNKNOWN ? NULL : uid, 0, e);
+	count(t, BY_VHOST, e->vhost, 0, e);
+	count(t, BY_CLIENT, e->client_ip, 0, e);
+	count(t, BY_SOURCE, source_name(e->source), 0, e);
 }
 
 static int more_messages(const void *a, const void *b)
