@@ -14,8 +14,9 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "base/users.h"
-#include "commands/option_values.h"
 #include "commands/commands.h"
+
+#define EXIT_USAGE 64
 
 enum { KEY_MTA = 256, KEY_DIR };
 
@@ -41,15 +42,25 @@ static const struct argp_option keys[] = {
 static error_t option(int key, char *arg, struct argp_state *state)
 {
 	struct options *o = state->input;
+	char **grown;
 
 	switch (key) {
 	case 'o':
-		o->json = option_json(state, arg);
+		o->json = strcmp(arg, "json") == 0;
+		if (!o->json && strcmp(arg, "table") != 0)
+			argp_error(state, "--output is table or json, not '%s'", arg);
 		return 0;
 	case 'w':
-		return option_append(&o->recordings, &o->recording_count, arg);
+		grown = reallocarray(o->recordings, o->recording_count + 1, sizeof(*grown));
+		if (!grown)
+			return ENOMEM;
+		grown[o->recording_count++] = arg;
+		o->recordings = grown;
+		return 0;
 	case KEY_MTA:
-		o->mta = option_mta(state, arg);
+		o->mta = strcmp(arg, "auto") == 0 ? NULL : mta_by_name(arg);
+		if (!o->mta && strcmp(arg, "auto") != 0)
+			argp_error(state, "--mta: spamtrace cannot read the queue of '%s'", arg);
 		return 0;
 	case KEY_DIR:
 		o->directory = arg;
@@ -231,6 +242,7 @@ int command_message(int argc, char **argv)
 	struct options o = {0};
 	int status;
 
+	argp_err_exit_status = EXIT_USAGE;
 	if (argp_parse(&parser, argc, argv, 0, NULL, &o))
 		return EXIT_USAGE;
 	status = run(&o);

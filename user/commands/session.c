@@ -196,6 +196,19 @@ static void on_queued(void *arg, const struct queued *q)
 	session_send_mail(s, &e);
 }
 
+/* Once: a container's own MTA took it, as far as its program says. */
+static void tell_unfollowed(struct session *s, const struct injection *i,
+			    const struct mail_event *e)
+{
+	if (s->told_unfollowed || !mail_event_unsettled(e) || !e->container || !e->mta)
+		return;
+	s->told_unfollowed = true;
+	log_warn("a container (%s) has an MTA of its own, %s, whose queue is not followed: its "
+		 "messages are shown as attempts, and whether they were queued is not known; "
+		 "--mta %s --queue-dir /proc/%u/root/QUEUE follows it",
+		 e->container, e->mta, e->mta, i->origin ? i->origin->worker.tgid : i->task.tgid);
+}
+
 static void on_attempted(void *arg, const struct injection *i, const char *why)
 {
 	struct session *s = arg;
@@ -208,6 +221,7 @@ static void on_attempted(void *arg, const struct injection *i, const char *why)
 	e.wall_ns = wall(s, i->time);
 	session_facts(s, i, NULL, &e);
 	session_send_mail(s, &e);
+	tell_unfollowed(s, i, &e);
 }
 
 static void on_removed(void *arg, const struct removed *r)

@@ -44,7 +44,7 @@ struct session {
 	uint64_t undecoded;
 	uint32_t own_mntns;
 	char host[256], kernel[128];
-	bool stop, reader_gone;
+	bool stop, reader_gone, told_unfollowed;
 	bool recording_failing, screen_failing; /* and it was said */
 	int exit_status;
 

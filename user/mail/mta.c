@@ -5,8 +5,7 @@
 #include "mail/mta.h"
 
 const struct mta *const mta_all[] = {
-	&mta_qmail, &mta_postfix, &mta_exim, &mta_sendmail,  &mta_nullmailer,
-	&mta_msmtp, &mta_ssmtp,   &mta_dma,  &mta_opensmtpd, NULL,
+	&mta_qmail, &mta_postfix, &mta_exim, &mta_sendmail, &mta_nullmailer, NULL,
 };
 
 const struct mta *mta_by_name(const char *name)
