@@ -70,7 +70,7 @@ int watch_open_below(int root, const char *path)
 	return fd < 0 ? -errno : (int)fd;
 }
 
-/* The operations that matter in a directory, as bpf/queue.bpf.c decides it. */
+/* The operations that matter in a directory, as bpf/queue.bpf.h decides it. */
 static uint32_t ops_of(const struct st_queue_root *rules, const char *path)
 {
 	char top[sizeof(rules->rule[0].top)] = {0}, any[sizeof(top)] = {0};
