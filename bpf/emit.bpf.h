@@ -5,17 +5,14 @@
 
 #include "maps.bpf.h"
 
-static __always_inline void count_lost(__u32 reason)
+static __always_inline void count_lost(enum st_lost reason)
 {
-	__u64 *n = bpf_map_lookup_elem(&lost, &reason);
-
-	if (n)
-		__sync_fetch_and_add(n, 1);
+	__sync_fetch_and_add(&lost[reason], 1);
 }
 
 /* A record of constant size, or NULL (counted). The caller fills all of it and submits on every
  * path. */
-static __always_inline void *reserve(__u64 size, __u32 reason)
+static __always_inline void *reserve(__u64 size, enum st_lost reason)
 {
 	void *r = bpf_ringbuf_reserve(&events, size, 0);
 
@@ -34,7 +31,7 @@ static __always_inline void *enter_room(enum room room)
 }
 
 /* Into the ring; `size` is known to the verifier to be within the record's room. */
-static __always_inline void send(void *record, __u64 size, __u64 wakeup, __u32 reason)
+static __always_inline void send(void *record, __u64 size, __u64 wakeup, enum st_lost reason)
 {
 	if (bpf_ringbuf_output(&events, record, size, wakeup))
 		count_lost(reason);

@@ -56,6 +56,15 @@ def phase_peers(servers):
     compare("peers", [tools.Spamtrace, *tools.PEERS], (ROUNDS + 1) // 2, servers)
 
 
+def phase_audit(servers):
+    """auditd. Afterwards every process of this machine is slower until it is booted again."""
+    result = throughput.run_after(tools.Auditd, "audit once on, off again", 1 if QUICK else (ROUNDS + 1) // 2, 400 if QUICK else 1000,
+                                  servers, tools.Tool, [w for w in throughput.WORKLOADS if "Postfix" not in w])
+    throughput.print_table(result)
+    result["found"] = truth.run_one(tools.Auditd, 240 if QUICK else 2400)
+    save("audit", result)
+
+
 def phase_load(_):
     """1,000 messages a second; start; latency."""
     result = load.run(4000 if QUICK else 100_000, 3 if QUICK else 15, 100_000)
@@ -63,7 +72,8 @@ def phase_load(_):
     save("load", result)
 
 
-PHASES = {"origins": phase_origins, "truth": phase_truth, "hooks": phase_hooks, "peers": phase_peers, "load": phase_load}
+PHASES = {"origins": phase_origins, "truth": phase_truth, "hooks": phase_hooks, "peers": phase_peers, "load": phase_load,
+          "audit": phase_audit}
 
 
 def main():

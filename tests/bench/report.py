@@ -44,6 +44,12 @@ def found(r):
                   "own CPU, µs a message", "BPF, µs a message", "peak RSS, MiB"], rows)
 
 
+def found_by_audit(r):
+    t = r["found"]
+    return table([f"{t['messages']} messages", "opcache", "seen", "right script", "directory only", "wrong", "nothing"],
+                 [["auditd", "warm", t["seen"], t["right"], t["directory"], t["wrong"], t["nothing"]]])
+
+
 def load(r):
     def ms(s):
         return f"{s['median'] * 1000:.0f} ms ({s['min'] * 1000:.0f}..{s['max'] * 1000:.0f})"
@@ -78,6 +84,9 @@ TABLES = {
     "peers cpu": ("peers", lambda r: ratios(r, "cpu")),
     "peers instructions": ("peers", lambda r: ratios(r, "instructions")),
     "truth": ("truth", found),
+    "audit": ("audit", lambda r: ratios(r, "rate")),
+    "audit instructions": ("audit", lambda r: ratios(r, "instructions")),
+    "audit found": ("audit", found_by_audit),
     "load": ("load", load),
 }
 

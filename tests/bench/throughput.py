@@ -92,6 +92,24 @@ def run(kinds, rounds, milliseconds, servers, bare, workloads=tuple(WORKLOADS)):
     return {"bare": plain, "ratio": ratios, "rss": rss, "rounds": rounds, "milliseconds": milliseconds}
 
 
+def run_after(kind, after, rounds, milliseconds, servers, bare, workloads=tuple(WORKLOADS)):
+    """As run(), for a tool that leaves a cost behind: bare comes first and not again; what comes after the tool, in turn with it,
+    is named `after`. A drift of the machine does not fall out."""
+    plain = [turn(bare(), workloads, milliseconds, servers) for _ in range(rounds)]
+    got = {kind.name: [], after: []}
+    for _ in range(rounds):
+        got[kind.name].append(turn(kind(), workloads, milliseconds, servers))
+        got[after].append(turn(bare(), workloads, milliseconds, servers))
+
+    def spreads(turns, base=None):
+        return {w: {k: measure.spread([t[w][k] / (base[w][k]["median"] if base else 1) for t in turns])
+                    for k in turns[0][w] if not base or base[w][k]["median"]} for w in workloads}
+
+    base = spreads(plain)
+    return {"bare": base, "ratio": {name: spreads(turns, base) for name, turns in got.items()}, "rounds": rounds,
+            "milliseconds": milliseconds}
+
+
 def print_table(result):
     for w, b in result["bare"].items():
         print(f"\n{w}: bare {b['rate']['median']:.0f} a second, {b['cpu']['median']:.1f} us of CPU each")

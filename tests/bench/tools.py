@@ -162,6 +162,51 @@ class Wrapper(Tool):
             return f.read().splitlines()
 
 
+class Auditd(Tool):
+    """Every execve, with its directory. Once the kernel's auditing was on, each later process pays for it until the machine is
+    booted again, so this comes after everything else."""
+    name = "auditd, every execve"
+    config = "/run/bench/audit"
+
+    def __init__(self):
+        super().__init__()
+        self.log = f"{OUT}/audit.log"
+        self.commands = (["auditd", "-n", "-c", self.config],)
+
+    def start(self):
+        os.makedirs(self.config, mode=0o700, exist_ok=True)
+        os.makedirs(OUT, exist_ok=True)
+        if os.path.exists(self.log):
+            os.unlink(self.log)
+        with open(f"{self.config}/auditd.conf", "w", encoding="ascii") as f:
+            f.write(f"log_file = {self.log}\nlog_format = RAW\nflush = NONE\nmax_log_file_action = IGNORE\n"
+                    "space_left_action = IGNORE\nadmin_space_left_action = IGNORE\n")
+        super().start()
+        self.control("-D")
+        self.control("-b", "65536")
+        self.control("-a", "always,exit", "-F", "arch=b64", "-S", "execve", "-k", "spam")
+
+    def control(self, *arguments):
+        subprocess.run(["auditctl", *arguments], check=True, stdout=subprocess.DEVNULL)
+
+    def ready(self, i, process):
+        if process.poll() is not None:
+            raise RuntimeError(f"auditd ended: {open(f'{OUT}/{i}.err', encoding='utf-8').read()[-500:]}")
+        state = subprocess.run(["auditctl", "-s"], check=True, capture_output=True, text=True).stdout
+        return f"pid {process.pid}" in state and "enabled 1" in state
+
+    def stop(self):
+        self.control("-D")
+        self.control("-e", "0")
+        for r in self.running:
+            r.send_signal(signal.SIGTERM)
+        super().stop()
+
+    def lines(self, i=0):
+        with open(self.log, encoding="utf-8", errors="replace") as f:
+            return f.read().splitlines()
+
+
 def mine(pid):
     try:
         return os.readlink(f"/proc/{pid}/ns/mnt") == os.readlink("/proc/self/ns/mnt")

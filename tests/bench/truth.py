@@ -150,6 +150,22 @@ def by_wrapper(tool, truth, judge):
         judge.verdict(script, pid in said, said.get(pid))  # exec keeps the shell's pid
 
 
+def by_auditd(tool, truth, judge):
+    """SYSCALL has the process id and the program, CWD of the same event the directory."""
+    execs, said = {}, {}
+    for line in tool.lines():
+        m = re.match(r"type=(SYSCALL|CWD) msg=audit\(([^)]*)\): (.*)", line)
+        if not m:
+            continue
+        kind, event, rest = m.groups()
+        if kind == "SYSCALL" and f'exe="{INJECTOR}"' in rest:
+            execs[event] = re.search(r" pid=(\d+)", rest).group(1)
+        elif kind == "CWD" and event in execs:
+            said[execs[event]] = rest.split('"')[1] if '"' in rest else None
+    for pid, _, script in truth:
+        judge.verdict(script, pid in said, said.get(pid))
+
+
 def by_lsof(tool, truth, judge):
     """Once a second, and no message is seen: a look says who sends only when it shows a single place below the sites."""
     looks, now = [], set()
@@ -167,6 +183,7 @@ def by_lsof(tool, truth, judge):
 
 READERS = {tools.Spamtrace: by_spamtrace, tools.Exec: by_execsnoop, tools.ExecOpen: by_exec_open, tools.Bpftrace: by_bpftrace,
            tools.Strace: by_strace, tools.Wrapper: by_wrapper, tools.Lsof: by_lsof}
+LATER = {tools.Auditd: by_auditd}
 
 
 def judge_tool(kind, messages, opcache):
@@ -193,8 +210,8 @@ def judge_tool(kind, messages, opcache):
     if len(truth) != messages:
         raise RuntimeError(f"{len(truth)} of {messages} messages reached the injector")
     judge = Judge(truth)
-    if kind in READERS:
-        READERS[kind](tool, truth, judge)
+    if kind in READERS | LATER:
+        (READERS | LATER)[kind](tool, truth, judge)
     return {**result, **judge.counts, "messages": messages, "rss": tool.rss}
 
 
@@ -210,6 +227,14 @@ def run(messages):
     # the same with rows for a person in place of JSON lines: only its cost
     out["warm"]["spamtrace"]["table"] = judge_tool(tools.Table, messages, "warm")
     return out
+
+
+def run_one(kind, messages):
+    """One tool alone, with opcache warm."""
+    deploy()
+    for ports in PORTS.values():
+        send(96, ports)
+    return judge_tool(kind, messages, "warm")
 
 
 def print_result(result):

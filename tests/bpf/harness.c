@@ -184,14 +184,14 @@ void drop(void)
 	for (size_t i = 0; i < h.records; i++)
 		free(h.record[i]);
 	h.records = 0;
-	assert_int_equal(probe_lost(h.probe, h.lost), 0);
+	probe_lost(h.probe, h.lost);
 }
 
 uint64_t lost_now(enum st_lost reason)
 {
 	uint64_t lost[ST_LOST_COUNT];
 
-	assert_int_equal(probe_lost(h.probe, lost), 0);
+	probe_lost(h.probe, lost);
 	return lost[reason] - h.lost[reason];
 }
 

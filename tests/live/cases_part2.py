@@ -12,6 +12,7 @@ import time
 from dataclasses import dataclass
 
 from cases import SENDMAIL, SERVERS, Case, Run
+from check import MAYBE
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 MORE = open(f"{HERE}/sites/part2/more.php", encoding="utf-8").read()
@@ -76,6 +77,7 @@ class Row(Case):
     stdin: str = ""             # "script": the script itself
     cwd: str = ""
     new_session: bool = False
+    same_pid: bool = False      # every message's process has the same id
     lines: tuple = ()           # way -> line, where it is not more.php's
 
     def deploy(self, drive):
@@ -194,11 +196,28 @@ class Row(Case):
         values["text"] = text
         if self.stdin:
             stdin = open(primary if self.stdin == "script" else text, "rb")
-        subprocess.run([a.format(**values) for a in self.command], check=True, cwd=self.cwd.format(**values) or user.pw_dir,
+        start = run_with_pid if self.same_pid else subprocess.run
+        start([a.format(**values) for a in self.command], check=True, cwd=self.cwd.format(**values) or user.pw_dir,
                        user=user.pw_uid, group=user.pw_gid, extra_groups=[], stdin=stdin,
                        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=self.new_session,
                        env={"PATH": "/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME": user.pw_dir,
                             "USER": run.user, "LOGNAME": run.user})
+
+
+def run_with_pid(argv, pid=30001, **how):
+    """subprocess.run() in a process of this id: the next one, unless somebody forks meanwhile."""
+    def check():
+        if os.getpid() != pid:
+            raise RuntimeError("another process has it")
+
+    for _ in range(100):
+        with open("/proc/sys/kernel/ns_last_pid", "w", encoding="ascii") as f:
+            f.write(str(pid - 1))
+        try:
+            return subprocess.run(argv, preexec_fn=check, **how)
+        except subprocess.SubprocessError:
+            continue
+    raise RuntimeError(f"process id {pid} is not to be had")
 
 
 def web(server, way, state="warm", name=None, **kw):
@@ -367,6 +386,9 @@ ROWS = [
     web("fpm", "closure", name="evade-fpm-lookalike", lib="vendor/symfony/mailer"),
     web("fpm", "popen", name="evade-fpm-uploads", lib="uploads/phpmailer"),
     cli("title", PHP, way="title"), cli("copied", PHP, way="copied"), cli("thread", PHP, way="thread"),
+    # an injector has the id of the one before, which was another site's
+    cli("pid-again", PHP, way="pcntl-exec", sites=(1, 2, 3), messages=30, same_pid=True,
+        attribution=MAYBE, why="its process id was used twice within a moment"),
     web("modphp-one", "mail", name="one-worker-three-vhosts", sites=(1, 2, 3), messages=9),
     web("modphp-one", "shutdown", name="one-worker-shutdown", sites=(1, 2), messages=4),
     cgi("modphp-one", "cgi.pl", name="after-other-vhost", sites=(2,)),

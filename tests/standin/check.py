@@ -103,7 +103,9 @@ check("Received by alias", re.match(r"Received: \(qmail \d+ invoked by alias\)\S
 # no recipients, options that are no message
 done = sendmail("-t", text="Subject: nobody\n\nx\n")
 check("-t without recipients queues, and ends", done.returncode == 0, done)
-check("no -t, no recipients", sendmail("-i", text="x\n").returncode == 100)
+check("no -t, no recipients: queues, and ends", sendmail("-i", text="\nx\n").returncode == 0)
+check("-t, and a header that is none: queues", sendmail("-t", text="To: \"x\n\nx\n").returncode == 0)
+check("an unknown option", sendmail("-Z", text="To: x\n\nx\n").returncode == 100)
 check("-bd is an error", sendmail("-bd").returncode == 100)
 check("-bp is for root", sendmail("-bp").returncode == 111)
 done = sendmail("-bp", uid=0).stdout.decode()

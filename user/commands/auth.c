@@ -16,12 +16,12 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "commands/option_values.h"
 #include "commands/auth_print.h"
 #include "mail/logfiles.h"
 #include "mail/loglines.h"
 
-#define EXIT_USAGE 64
-#define SECOND     1000000000ULL
+#define SECOND 1000000000ULL
 
 /* The clock is asked once in so many lines. */
 #define PROGRESS_LINES 65536
@@ -74,18 +74,6 @@ static bool time_argument(const char *arg, int64_t *out)
 	return authlog_stamp(full, strlen(full), &clock, out, &used) && used == strlen(full);
 }
 
-static uint64_t number_argument(const char *arg, struct argp_state *state, const char *what)
-{
-	char *end;
-	unsigned long long v;
-
-	errno = 0;
-	v = strtoull(arg, &end, 10);
-	if (errno || end == arg || *end || *arg == '-')
-		argp_error(state, "%s takes a number, not '%s'", what, arg);
-	return v;
-}
-
 static error_t option(int key, char *arg, struct argp_state *state)
 {
 	struct options *o = state->input;
@@ -100,18 +88,16 @@ static error_t option(int key, char *arg, struct argp_state *state)
 			argp_error(state, "--until: '%s' is no time", arg);
 		return 0;
 	case 'l': {
-		uint64_t hours = number_argument(arg, state, "--last");
+		uint64_t hours = option_count(state, arg, "hours", 0, 24 * 366 * 10);
 
-		if (hours > 24 * 366 * 10)
-			argp_error(state, "--last: more than ten years of hours");
 		o->since = (int64_t)time(NULL) - (int64_t)hours * 3600;
 		return 0;
 	}
 	case 't':
-		o->view.top = number_argument(arg, state, "--top");
+		o->view.top = option_count(state, arg, "rows", 0, UINT64_MAX);
 		return 0;
 	case 'm':
-		o->view.min = number_argument(arg, state, "--min");
+		o->view.min = option_count(state, arg, "messages", 0, UINT64_MAX);
 		return 0;
 	case 'U':
 		o->view.user = arg;
@@ -120,10 +106,8 @@ static error_t option(int key, char *arg, struct argp_state *state)
 		o->rotated = true;
 		return 0;
 	case 'o':
-		o->json = strcmp(arg, "json") == 0;
+		o->json = option_json(state, arg);
 		o->output_set = true;
-		if (!o->json && strcmp(arg, "table") != 0)
-			argp_error(state, "--output is table or json, not '%s'", arg);
 		return 0;
 	case ARGP_KEY_ARGS:
 		o->files = state->argv + state->next;
@@ -317,7 +301,6 @@ int command_auth(int argc, char **argv)
 	struct reading r = {.started = clock_boot_ns(), .terminal = isatty(STDERR_FILENO)};
 	int err, failed;
 
-	argp_err_exit_status = EXIT_USAGE;
 	if (argp_parse(&parser, argc, argv, 0, NULL, &o))
 		return EXIT_USAGE;
 	if (!o.output_set)

@@ -13,10 +13,9 @@
 #include "base/cleanup.h"
 #include "base/log.h"
 #include "base/text.h"
+#include "commands/option_values.h"
 #include "commands/json_line.h"
 #include "doctor/doctor.h"
-
-#define EXIT_USAGE 64
 
 /* "warning  postfix  " */
 #define INDENT 18
@@ -36,10 +35,8 @@ static error_t option(int key, char *arg, struct argp_state *state)
 
 	switch (key) {
 	case 'o':
-		o->json = strcmp(arg, "json") == 0;
+		o->json = option_json(state, arg);
 		o->output_set = true;
-		if (!o->json && strcmp(arg, "table") != 0)
-			argp_error(state, "--output is table or json, not '%s'", arg);
 		return 0;
 	case ARGP_KEY_ARG:
 		argp_error(state, "no argument is taken: '%s'", arg);
@@ -149,7 +146,6 @@ int command_doctor(int argc, char **argv)
 	bool terminal = isatty(STDOUT_FILENO);
 	int err = 0;
 
-	argp_err_exit_status = EXIT_USAGE;
 	if (argp_parse(&parser, argc, argv, 0, NULL, &o))
 		return EXIT_USAGE;
 	if (!o.output_set)

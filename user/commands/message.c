@@ -14,9 +14,8 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "base/users.h"
+#include "commands/option_values.h"
 #include "commands/commands.h"
-
-#define EXIT_USAGE 64
 
 enum { KEY_MTA = 256, KEY_DIR };
 
@@ -42,25 +41,15 @@ static const struct argp_option keys[] = {
 static error_t option(int key, char *arg, struct argp_state *state)
 {
 	struct options *o = state->input;
-	char **grown;
 
 	switch (key) {
 	case 'o':
-		o->json = strcmp(arg, "json") == 0;
-		if (!o->json && strcmp(arg, "table") != 0)
-			argp_error(state, "--output is table or json, not '%s'", arg);
+		o->json = option_json(state, arg);
 		return 0;
 	case 'w':
-		grown = reallocarray(o->recordings, o->recording_count + 1, sizeof(*grown));
-		if (!grown)
-			return ENOMEM;
-		grown[o->recording_count++] = arg;
-		o->recordings = grown;
-		return 0;
+		return option_append(&o->recordings, &o->recording_count, arg);
 	case KEY_MTA:
-		o->mta = strcmp(arg, "auto") == 0 ? NULL : mta_by_name(arg);
-		if (!o->mta && strcmp(arg, "auto") != 0)
-			argp_error(state, "--mta: spamtrace cannot read the queue of '%s'", arg);
+		o->mta = option_mta(state, arg);
 		return 0;
 	case KEY_DIR:
 		o->directory = arg;
@@ -242,7 +231,6 @@ int command_message(int argc, char **argv)
 	struct options o = {0};
 	int status;
 
-	argp_err_exit_status = EXIT_USAGE;
 	if (argp_parse(&parser, argc, argv, 0, NULL, &o))
 		return EXIT_USAGE;
 	status = run(&o);

@@ -15,9 +15,8 @@
 #include "base/cleanup.h"
 #include "base/log.h"
 #include "base/users.h"
+#include "commands/option_values.h"
 #include "commands/commands.h"
-
-#define EXIT_USAGE 64
 
 enum {
 	KEY_IDS = 256,
@@ -80,30 +79,6 @@ static uint64_t time_span(const char *arg)
 	return 0;
 }
 
-static int64_t user(const char *arg, struct argp_state *state)
-{
-	const struct passwd *p = user_by_name(arg);
-	char *end;
-	unsigned long long n = strtoull(arg, &end, 10);
-
-	if (p)
-		return (int64_t)p->pw_uid;
-	if (!*arg || *end || *arg == '-' || n > UINT32_MAX)
-		argp_error(state, "--uid: there is no user '%s'", arg);
-	return (int64_t)n;
-}
-
-static error_t add_recording(struct queue_options *o, char *path)
-{
-	char **grown = reallocarray(o->recordings, o->recording_count + 1, sizeof(*grown));
-
-	if (!grown)
-		return ENOMEM;
-	grown[o->recording_count++] = path;
-	o->recordings = grown;
-	return 0;
-}
-
 static void check(const struct queue_options *o, struct argp_state *state)
 {
 	if (o->script && !o->recording_count)
@@ -115,13 +90,10 @@ static void check(const struct queue_options *o, struct argp_state *state)
 static error_t option(int key, char *arg, struct argp_state *state)
 {
 	struct queue_options *o = state->input;
-	char *end;
 
 	switch (key) {
 	case 'o':
-		o->json = strcmp(arg, "json") == 0;
-		if (!o->json && strcmp(arg, "table") != 0)
-			argp_error(state, "--output is table or json, not '%s'", arg);
+		o->json = option_json(state, arg);
 		return 0;
 	case 'l':
 		o->list = true;
@@ -130,14 +102,12 @@ static error_t option(int key, char *arg, struct argp_state *state)
 		o->ids = true;
 		return 0;
 	case 't':
-		o->top = strtoul(arg, &end, 10);
-		if (*arg < '0' || *arg > '9' || *end)
-			argp_error(state, "--top takes a number, not '%s'", arg);
+		o->top = option_count(state, arg, "rows", 0, UINT64_MAX);
 		return 0;
 	case 'w':
-		return add_recording(o, arg);
+		return option_append(&o->recordings, &o->recording_count, arg);
 	case 'u':
-		o->uid = user(arg, state);
+		o->uid = option_uid(state, arg);
 		return 0;
 	case KEY_SENDER:
 		o->sender = strcmp(arg, "<>") == 0 ? "" : arg;
@@ -167,9 +137,7 @@ static error_t option(int key, char *arg, struct argp_state *state)
 			argp_error(state, "'%s' is no time span like 90s, 30m, 2h or 3d", arg);
 		return 0;
 	case KEY_MTA:
-		o->mta = strcmp(arg, "auto") == 0 ? NULL : mta_by_name(arg);
-		if (!o->mta && strcmp(arg, "auto") != 0)
-			argp_error(state, "--mta: spamtrace cannot read the queue of '%s'", arg);
+		o->mta = option_mta(state, arg);
 		return 0;
 	case KEY_DIR:
 		o->directory = arg;
@@ -264,7 +232,6 @@ int command_queue(int argc, char **argv)
 				  .columns = columns()};
 	int status;
 
-	argp_err_exit_status = EXIT_USAGE;
 	if (argp_parse(&parser, argc, argv, 0, NULL, &o))
 		return EXIT_USAGE;
 	/* a pipe that ends is an error of the write, not a signal */

@@ -254,9 +254,15 @@ int queue_read(const struct queue_options *o, const struct queue_join *join, que
 	out->queue_count = found > 0 ? (size_t)found : 0;
 	out->now_ns = clock_wall_ns();
 	if (!out->queue_count) {
+		const struct mta *unfollowed =
+			o->mta && o->mta->unfollowed ? o->mta : mta_unfollowed_sendmail();
+
 		if (o->directory)
 			log_warn("%s is no queue of %s", o->directory,
 				 o->mta ? o->mta->name : "an MTA that spamtrace knows");
+		else if (unfollowed)
+			log_warn("sendmail is %s here; %s: there is no queue to read",
+				 unfollowed->name, unfollowed->unfollowed);
 		else
 			log_warn("no mail queue was found: qmail, Postfix, Exim, Sendmail and "
 				 "nullmailer are "

@@ -325,6 +325,7 @@ static void read_strings(json_t *o, struct mail_event *e)
 		{&e->auth_user, "spamtrace.auth_user"},
 		{&e->destination_ip, "destination.ip"},
 		{&e->remover, "spamtrace.remover"},
+		{&e->unfollowed, "spamtrace.unfollowed"},
 	};
 
 	for (size_t i = 0; i < array_size(fields); i++)

@@ -13,6 +13,7 @@
 
 #include "base/cleanup.h"
 #include "base/log.h"
+#include "commands/option_values.h"
 #include "commands/report.h"
 #include "output/html.h"
 #include "output/json_event.h"
@@ -43,8 +44,6 @@ static const struct argp_option keys[] = {
 static error_t parse_option(int key, char *arg, struct argp_state *state)
 {
 	struct options *o = state->input;
-	char *end;
-	long n;
 
 	switch (key) {
 	case 'j':
@@ -58,10 +57,7 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 			argp_error(state, "--by takes script, uid, vhost, client or source");
 		return 0;
 	case 't':
-		n = strtol(arg, &end, 10);
-		if (!*arg || *end || n < 1 || n > REPORT_ROWS)
-			argp_error(state, "--top takes a number from 1 to %d", REPORT_ROWS);
-		o->top = (unsigned)n;
+		o->top = (unsigned)option_count(state, arg, "rows", 1, REPORT_ROWS);
 		return 0;
 	case 'u':
 		o->filter.user = arg;
@@ -155,9 +151,8 @@ int command_report(int argc, char **argv)
 	struct summary_event e;
 	int err;
 
-	argp_err_exit_status = 64;
 	if (argp_parse(&argp, argc, argv, 0, NULL, &o))
-		return 64;
+		return EXIT_USAGE;
 	err = report_read(o.file, &o.filter, &report);
 	if (err == -ENODATA) {
 		log_warn("%s is no recording of spamtrace: not one of its lines is an event",

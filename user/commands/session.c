@@ -200,7 +200,7 @@ static void on_queued(void *arg, const struct queued *q)
 static void tell_unfollowed(struct session *s, const struct injection *i,
 			    const struct mail_event *e)
 {
-	if (s->told_unfollowed || !mail_event_unsettled(e) || !e->container || !e->mta)
+	if (s->told_unfollowed || !event_unsettled(e) || !e->container || !e->mta)
 		return;
 	s->told_unfollowed = true;
 	log_warn("a container (%s) has an MTA of its own, %s, whose queue is not followed: its "

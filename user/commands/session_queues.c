@@ -30,7 +30,7 @@ static void discover(struct session *s, const struct mta *mta)
 
 int session_find_queues(struct session *s)
 {
-	const struct mta *found[MAX_QUEUES];
+	const struct mta *found[MAX_QUEUES], *mta;
 	size_t count = 0;
 
 	if (s->options.no_mta)
@@ -46,7 +46,13 @@ int session_find_queues(struct session *s)
 		found[count++] = s->queues[i].mta;
 	}
 	programs_prefer(s->programs, found, count);
-	if (!s->queue_count)
+	mta = s->options.mta && s->options.mta->unfollowed ? s->options.mta
+							   : mta_unfollowed_sendmail();
+	if (mta)
+		log_warn("sendmail is %s here; %s; injections are shown with their origin, not "
+			 "what becomes of them",
+			 mta->name, mta->unfollowed);
+	else if (!s->queue_count)
 		log_warn("no mail queue was found (qmail, Postfix, Exim, Sendmail, nullmailer): "
 			 "injections are traced, but nothing is counted; "
 			 "name one with --mta and --queue-dir");

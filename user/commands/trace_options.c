@@ -3,10 +3,9 @@
 
 #include <argp.h>
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 
-#include "base/users.h"
+#include "commands/option_values.h"
 
 enum {
 	KEY_VHOST = 256,
@@ -48,32 +47,6 @@ static const struct argp_option options[] = {
 	{0},
 };
 
-static double number(struct argp_state *state, const char *arg, const char *what, double min)
-{
-	char *end;
-	double v;
-
-	errno = 0;
-	v = strtod(arg, &end);
-	if (errno || end == arg || *end || !(v >= min) || v > 1e9)
-		argp_error(state, "%s: not a valid %s", arg, what);
-	return v;
-}
-
-static int64_t uid_of(struct argp_state *state, const char *arg)
-{
-	char *end;
-	unsigned long v = strtoul(arg, &end, 10);
-	const struct passwd *pw;
-
-	if (end != arg && !*end && v < UINT32_MAX)
-		return (int64_t)v;
-	pw = user_by_name(arg);
-	if (!pw)
-		argp_error(state, "%s: no such user", arg);
-	return pw ? (int64_t)pw->pw_uid : COUNT_UNKNOWN;
-}
-
 static error_t parse(int key, char *arg, struct argp_state *state)
 {
 	struct trace_options *o = state->input;
@@ -81,27 +54,22 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 
 	switch (key) {
 	case 'o':
-		if (!strcmp(arg, "table"))
-			o->output = OUTPUT_TABLE;
-		else if (!strcmp(arg, "json"))
-			o->output = OUTPUT_JSON;
-		else
-			argp_error(state, "%s: the output formats are table and json", arg);
+		o->output = option_json(state, arg) ? OUTPUT_JSON : OUTPUT_TABLE;
 		return 0;
 	case 'w':
 		o->write = arg;
 		return 0;
 	case 'd':
-		o->duration = number(state, arg, "number of seconds", 0.001);
+		o->duration = option_number(state, arg, "seconds", 0.001, 1e9);
 		return 0;
 	case 'n':
-		o->count = (uint64_t)number(state, arg, "number of messages", 1);
+		o->count = option_count(state, arg, "messages", 1, UINT64_MAX);
 		return 0;
 	case 'i':
-		o->interval = number(state, arg, "number of seconds", 0.1);
+		o->interval = option_number(state, arg, "seconds", 0.1, 1e9);
 		return 0;
 	case 'u':
-		o->uid = uid_of(state, arg);
+		o->uid = option_uid(state, arg);
 		return 0;
 	case KEY_VHOST:
 		o->vhost = arg;
@@ -117,12 +85,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		return 0;
 	case KEY_MTA:
 		o->no_mta = !strcmp(arg, "none");
-		o->mta = o->no_mta || !strcmp(arg, "auto") ? NULL : mta_by_name(arg);
-		if (!o->mta && !o->no_mta && strcmp(arg, "auto"))
-			argp_error(state,
-				   "%s: known are auto, qmail, postfix, exim, sendmail, nullmailer "
-				   "and none",
-				   arg);
+		o->mta = o->no_mta ? NULL : option_mta(state, arg);
 		return 0;
 	case KEY_QUEUE_DIR:
 		o->queue_dir = arg;
@@ -140,10 +103,10 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		o->opens = true;
 		return 0;
 	case KEY_RING:
-		n = number(state, arg, "number of MiB", 0.004);
+		n = option_number(state, arg, "MiB", 0.004, 1024);
 		if (n < 1)
 			o->ring_mib = 0; /* 4 KiB, for tests of a full ring */
-		else if (n > 1024 || ((unsigned)n & ((unsigned)n - 1)) || n != (unsigned)n)
+		else if (((unsigned)n & ((unsigned)n - 1)) || n != (unsigned)n)
 			argp_error(state, "%s: the ring's size must be a power of two up to 1024",
 				   arg);
 		else
@@ -154,6 +117,10 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		return 0;
 	case ARGP_KEY_ARG:
 		argp_error(state, "%s: no such command or argument", arg);
+		return 0;
+	case ARGP_KEY_END:
+		if (o->queue_dir && !o->mta)
+			argp_error(state, "--queue-dir needs --mta: whose queue is it?");
 		return 0;
 	}
 	return ARGP_ERR_UNKNOWN;
@@ -170,8 +137,4 @@ void trace_options_parse(int argc, char **argv, struct trace_options *out)
 
 	*out = (struct trace_options){.interval = 1, .uid = COUNT_UNKNOWN, .ring_mib = 4};
 	argp_parse(&argp, argc, argv, ARGP_IN_ORDER, NULL, out);
-	if (out->queue_dir && !out->mta) {
-		argp_help(&argp, stderr, ARGP_HELP_SEE, argv[0]);
-		exit(64);
-	}
 }

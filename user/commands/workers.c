@@ -13,10 +13,10 @@
 #include "base/cleanup.h"
 #include "base/log.h"
 #include "commands/commands.h"
+#include "commands/option_values.h"
 #include "output/page.h"
 #include "web/servers.h"
 
-#define EXIT_USAGE        64
 #define EXIT_NO_PRIVILEGE 77
 
 /* CPU is measured over this long before the first page. */
@@ -44,19 +44,13 @@ static const struct argp_option keys[] = {
 static error_t option(int key, char *arg, struct argp_state *state)
 {
 	struct options *o = state->input;
-	char *end;
 
 	switch (key) {
 	case 'i':
-		o->interval = strtod(arg, &end);
-		if (end == arg || *end || !(o->interval >= 0.1 && o->interval <= 86400))
-			argp_error(state, "--interval takes seconds from 0.1 to 86400, not '%s'",
-				   arg);
+		o->interval = option_number(state, arg, "seconds", 0.1, 86400);
 		return 0;
 	case 'n':
-		o->count = strtol(arg, &end, 10);
-		if (end == arg || *end || o->count < 1)
-			argp_error(state, "--count takes a number from 1, not '%s'", arg);
+		o->count = (long)option_count(state, arg, "looks", 1, INT32_MAX);
 		return 0;
 	case 'a':
 		o->view.all = true;
@@ -74,9 +68,7 @@ static error_t option(int key, char *arg, struct argp_state *state)
 		o->view.stack = true;
 		return 0;
 	case 'o':
-		o->json = strcmp(arg, "json") == 0;
-		if (!o->json && strcmp(arg, "table") != 0)
-			argp_error(state, "--output is table or json, not '%s'", arg);
+		o->json = option_json(state, arg);
 		return 0;
 	case ARGP_KEY_ARG:
 		argp_error(state, "'%s' is one argument too many", arg);
@@ -219,7 +211,6 @@ int command_workers(int argc, char **argv)
 	__attribute__((cleanup(servers_freep))) struct servers *servers = NULL;
 	int err;
 
-	argp_err_exit_status = EXIT_USAGE;
 	if (argp_parse(&parser, argc, argv, 0, NULL, &o))
 		return EXIT_USAGE;
 	finder = php_finder_new(NULL, NULL);

@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/log.h"
 #include "kernel/inode.h"
 #include "kernel/php_layouts.h"
@@ -29,12 +30,18 @@
 
 #define MAX_LINKS 128
 #define MAX_TEXTS 16
+/* more than there are programs */
+#define MAX_ATTACHED  64
+#define LOOK_SKIPS_NS 100000000ULL
 
 struct probe {
 	struct spamtrace *skel;
 	struct ring_buffer *ring;
 	struct bpf_link *link[MAX_LINKS];
 	size_t links;
+	const struct bpf_program *attached[MAX_ATTACHED]; /* each once */
+	size_t attached_count;
+	uint64_t skips, skips_at; /* boot ns */
 	const char
 		*fexit[10]; /* names of the fexit programs that fit this kernel, ends with NULL */
 	bool again;         /* AGAIN of bpf/maps.bpf.h */
@@ -363,6 +370,15 @@ static int keep_link(struct probe *p, struct bpf_link *link, size_t first)
 	return err;
 }
 
+static void note_attached(struct probe *p, const struct bpf_program *prog)
+{
+	for (size_t i = 0; i < p->attached_count; i++)
+		if (p->attached[i] == prog)
+			return;
+	if (p->attached_count < MAX_ATTACHED)
+		p->attached[p->attached_count++] = prog;
+}
+
 static int attach_hook(struct probe *p, const char *const *programs)
 {
 	size_t first = p->links;
@@ -377,6 +393,7 @@ static int attach_hook(struct probe *p, const char *const *programs)
 		err = keep_link(p, bpf_program__attach(prog), first);
 		if (err)
 			return err;
+		note_attached(p, prog);
 	}
 	return 0;
 }
@@ -499,6 +516,7 @@ int probe_attach_engine(struct probe *p, const char *path)
 			return err;
 		}
 		p->link[p->links++] = link;
+		note_attached(p, prog);
 	}
 	if (!p->engines)
 		hooked(p, "calls of unreadable engines");
@@ -599,44 +617,39 @@ static uint64_t skips_of(const struct bpf_program *prog)
  * kernel counts from 5.12 on. */
 static uint64_t skipped(const struct probe *p)
 {
-	struct bpf_program *prog, *second;
 	uint64_t sum = 0;
 
-	bpf_object__for_each_program(prog, p->skel->obj)
-	{
-		const char *name = bpf_program__name(prog);
-		uint64_t n = skips_of(prog), other;
+	for (size_t i = 0; i < p->attached_count; i++) {
+		const char *name = bpf_program__name(p->attached[i]);
+		uint64_t n = strstr(name, "_again") ? 0 : skips_of(p->attached[i]), other;
 		char twin[64];
 
-		if (!n || strstr(name, "_again"))
+		if (!n)
 			continue;
 		snprintf(twin, sizeof(twin), "%s_again", name);
-		second = bpf_object__find_program_by_name(p->skel->obj, twin);
-		if (second && bpf_program__fd(second) >= 0) {
-			other = skips_of(second);
-			n = other < n ? other : n;
-		}
+		for (size_t j = 0; j < p->attached_count; j++)
+			if (!strcmp(bpf_program__name(p->attached[j]), twin)) {
+				other = skips_of(p->attached[j]);
+				n = other < n ? other : n;
+			}
 		sum += n;
 	}
 	return sum;
 }
 
-int probe_lost(const struct probe *p, uint64_t out[ST_LOST_COUNT])
+void probe_lost(struct probe *p, uint64_t out[ST_LOST_COUNT])
 {
-	int cpus = libbpf_num_possible_cpus();
-	_free_ __u64 *values = cpus > 0 ? calloc((size_t)cpus, sizeof(*values)) : NULL;
+	uint64_t now = clock_boot_ns();
 
-	if (!values)
-		return -ENOMEM;
-	for (__u32 reason = 0; reason < ST_LOST_COUNT; reason++) {
-		if (bpf_map_lookup_elem(bpf_map__fd(p->skel->maps.lost), &reason, values))
-			return -errno;
-		out[reason] = 0;
-		for (int i = 0; i < cpus; i++)
-			out[reason] += values[i];
+	for (int reason = 0; reason < ST_LOST_COUNT; reason++)
+		out[reason] = __atomic_load_n(&p->skel->bss->lost[reason], __ATOMIC_RELAXED);
+	/* a system call for each program; where forks and execs are not preempted, none is skipped
+	 */
+	if (p->again || now - p->skips_at >= LOOK_SKIPS_NS) {
+		p->skips = skipped(p);
+		p->skips_at = now;
 	}
-	out[ST_LOST_SKIPPED] = skipped(p);
-	return 0;
+	out[ST_LOST_SKIPPED] = p->skips;
 }
 
 const char *probe_lost_name(enum st_lost reason)

@@ -75,8 +75,9 @@ int probe_fd(const struct probe *p);
 typedef void (*probe_fn)(void *arg, const void *bytes, size_t len);
 int probe_read(struct probe *p, probe_fn fn, void *arg);
 
-/* Losses by enum st_lost since the start. 0 or -errno. */
-int probe_lost(const struct probe *p, uint64_t out[ST_LOST_COUNT]);
+/* Losses by enum st_lost since the start; skipped programs as they were up to 100 ms ago, on
+ * kernels that do not preempt fork and exec hooks. Cheap. */
+void probe_lost(struct probe *p, uint64_t out[ST_LOST_COUNT]);
 const char *probe_lost_name(enum st_lost reason);
 
 /* Per-uid totals that the kernel kept; fn per uid. */

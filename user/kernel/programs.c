@@ -244,25 +244,30 @@ static int add_path(struct programs *p, const char *root, pid_t pid, const char 
 }
 
 /* A link /usr/sbin/sendmail belongs to the MTA that has its target's name in its table. */
-static int scan_mtas(struct programs *p, const char *root, pid_t pid, bool only_preferred)
+static int scan_names(struct programs *p, const char *root, pid_t pid, bool only_preferred,
+		      bool shared)
 {
 	int found = 0;
 
 	for (const struct mta *const *m = mta_all; *m; m++) {
 		if (preferred(p, *m) != only_preferred)
 			continue;
-		/* own names first, the shared name sendmail last */
-		for (int shared = 0; shared < 2; shared++)
-			for (const struct mta_program *mp = (*m)->programs; mp->path; mp++) {
-				const char *base = strrchr(mp->path, '/');
+		for (const struct mta_program *mp = (*m)->programs; mp->path; mp++) {
+			const char *base = strrchr(mp->path, '/');
 
-				if ((base && !strcmp(base, "/sendmail")) != (shared == 1))
-					continue;
+			if ((base && !strcmp(base, "/sendmail")) == shared)
 				found += add_path(p, root, pid, mp->path, *m, mp->role, mp->flags) >
 					 0;
-			}
+		}
 	}
 	return found;
+}
+
+/* Every MTA's own names first, the shared name sendmail last. */
+static int scan_mtas(struct programs *p, const char *root, pid_t pid)
+{
+	return scan_names(p, root, pid, true, false) + scan_names(p, root, pid, false, false) +
+	       scan_names(p, root, pid, true, true) + scan_names(p, root, pid, false, true);
 }
 
 static int scan_others(struct programs *p, const char *root, pid_t pid)
@@ -379,8 +384,7 @@ static int on_process(const struct php_process *proc, void *arg)
 
 static int scan_root(struct programs *p, const char *root, pid_t pid)
 {
-	return scan_mtas(p, root, pid, true) + scan_mtas(p, root, pid, false) +
-	       scan_others(p, root, pid);
+	return scan_mtas(p, root, pid) + scan_others(p, root, pid);
 }
 
 /*
@@ -432,8 +436,7 @@ static void scan_container(uint32_t mntns, pid_t pid, void *arg)
 			return;
 	p->container[p->containers++ % array_size(p->container)] = mntns;
 	snprintf(root, sizeof(root), "/proc/%d/root", (int)pid);
-	scan_mtas(p, root, pid, true);
-	scan_mtas(p, root, pid, false);
+	scan_mtas(p, root, pid);
 }
 
 int programs_scan(struct programs *p)

@@ -5,7 +5,8 @@
 #include "mail/mta.h"
 
 const struct mta *const mta_all[] = {
-	&mta_qmail, &mta_postfix, &mta_exim, &mta_sendmail, &mta_nullmailer, NULL,
+	&mta_qmail, &mta_postfix, &mta_exim, &mta_sendmail,  &mta_nullmailer,
+	&mta_msmtp, &mta_ssmtp,   &mta_dma,  &mta_opensmtpd, NULL,
 };
 
 const struct mta *mta_by_name(const char *name)

@@ -137,6 +137,9 @@ typedef int (*entry_fn)(void *arg, const struct queue_entry *entry);
 
 struct mta {
 	const char *name; /* "qmail", "postfix", "exim", "sendmail", "nullmailer" */
+	/* Not NULL: its queue is not followed, and these words say what that means. discover()
+	 * finds none then, and of the functions there is classify() only. */
+	const char *unfollowed;
 	const struct mta_program
 		*programs; /* ends with path NULL; Debian, RHEL, Plesk and cPanel paths */
 
@@ -211,8 +214,12 @@ struct mta {
 };
 
 extern const struct mta mta_qmail, mta_postfix, mta_exim, mta_sendmail, mta_nullmailer;
+extern const struct mta mta_msmtp, mta_ssmtp, mta_dma, mta_opensmtpd; /* not followed */
 
-/* All of them, ends with NULL. */
+/* Whose program /usr/sbin/sendmail is, if that one is not followed; else NULL. */
+const struct mta *mta_unfollowed_sendmail(void);
+
+/* All of them, those that are followed first; ends with NULL. */
 extern const struct mta *const mta_all[];
 const struct mta *mta_by_name(const char *name);
 

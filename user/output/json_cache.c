@@ -115,7 +115,7 @@ static void add_number(struct json_cache *k, uint64_t n)
 		add_bytes(k, &n, sizeof(n));
 }
 
-_Static_assert(sizeof(void *) != 8 || sizeof(struct mail_event) == 440,
+_Static_assert(sizeof(void *) != 8 || sizeof(struct mail_event) == 448,
 	       "a member of struct mail_event is new: it belongs into make_key() or is a slot");
 
 /* False: too long. */
@@ -162,7 +162,8 @@ static bool make_key(struct json_cache *k, const struct mail_event *e)
 				     e->parent_queue_id,
 				     e->auth_user,
 				     e->destination_ip,
-				     e->remover};
+				     e->remover,
+				     e->unfollowed};
 	uint64_t slots = 0;
 
 	k->key_len = 0;

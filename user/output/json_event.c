@@ -138,6 +138,7 @@ static void put_process(struct json_builder *b, const struct mail_event *e)
 	json_put_text(b, "container.id", e->container);
 	json_put_text(b, "spamtrace.terminal", e->terminal);
 	if (e->action == ACTION_MAIL_ATTEMPTED) {
+		json_put_text(b, "spamtrace.unfollowed", e->unfollowed);
 		json_put_count(b, "process.exit_code", e->exit_code);
 		if (e->exit_signal > 0)
 			json_put(b, "spamtrace.exit_signal", json_integer(e->exit_signal));
@@ -183,7 +184,9 @@ json_t *json_mail_event(const struct json_context *c, const struct mail_event *e
 		json_put(&b, "event.outcome", json_string("success"));
 	else if (e->action == ACTION_MAIL_ATTEMPTED)
 		json_put(&b, "event.outcome",
-			 json_string(mail_event_unsettled(e) ? "unknown" : "failure"));
+			 json_string(event_handed(e)      ? "success"
+				     : event_unsettled(e) ? "unknown"
+							  : "failure"));
 	put_attribution(&b, e);
 	json_put_text(&b, "file.path", e->script);
 	put_culprit(&b, e);

@@ -33,6 +33,8 @@ static json_t *row_object(struct json_builder *b, const char *cut_key, const str
 	put_text_in(b, object, cut_key, "key", r->key);
 	json_put_in(b, object, "messages", json_count(r->messages));
 	json_put_in(b, object, "attempts", json_count(r->attempts));
+	if (r->handed)
+		json_put_in(b, object, "handed", json_count(r->handed));
 	json_put_in(b, object, "connects", json_count(r->connects));
 	json_put_in(b, object, "recipients", json_count(r->recipients));
 	json_put_in(b, object, "share", json_real(r->share));

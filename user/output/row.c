@@ -95,7 +95,7 @@ void row_header(const struct row_layout *l, const struct page *p)
 static const char *id_text(const struct mail_event *e)
 {
 	if (e->action == ACTION_MAIL_ATTEMPTED)
-		return "attempt";
+		return event_handed(e) ? "injected" : "attempt";
 	if (e->action == ACTION_SMTP_CONNECTED)
 		return "connect";
 	return e->queue_id && *e->queue_id ? e->queue_id : "-";
@@ -106,7 +106,9 @@ static void subject_text(char *out, size_t size, const struct mail_event *e)
 {
 	const char *ip = e->destination_ip && *e->destination_ip ? e->destination_ip : "?";
 
-	if (e->action == ACTION_MAIL_ATTEMPTED && e->exit_signal > 0)
+	if (e->action == ACTION_MAIL_ATTEMPTED && event_handed(e))
+		snprintf(out, size, "by %.32s, not followed", e->mta ? e->mta : "an MTA");
+	else if (e->action == ACTION_MAIL_ATTEMPTED && e->exit_signal > 0)
 		snprintf(out, size, "signal %d", e->exit_signal);
 	else if (e->action == ACTION_MAIL_ATTEMPTED && e->exit_code >= 0)
 		snprintf(out, size, "exit %d", e->exit_code);

@@ -276,9 +276,14 @@ static void put_attempts(const struct summary *s, const struct tally_row *r)
 {
 	char number[64];
 
-	if (r->attempts > r->unsettled) {
-		words_number(number, sizeof(number), r->attempts - r->unsettled, "attempt",
-			     "attempts");
+	if (r->handed) {
+		words_number(number, sizeof(number), r->handed, "injection", "injections");
+		fprintf(s->page.out, "%*s%s taken by an MTA that is not followed\n", INDENT, "",
+			number);
+	}
+	if (r->attempts > r->handed + r->unsettled) {
+		words_number(number, sizeof(number), r->attempts - r->handed - r->unsettled,
+			     "attempt", "attempts");
 		fprintf(s->page.out, "%*s%s that queued nothing\n", INDENT, "", number);
 	}
 	if (r->unsettled) {

@@ -151,7 +151,8 @@ void task_drop(struct correlate *c, struct task *t)
 	i->tasks--;
 	/* What takes one message and ends without one is an attempt; daemons, queries and servers
 	 * take none or many. */
-	if (!i->tasks && !i->commits && (i->run == RUN_SUBMIT || i->run == RUN_QUEUER))
+	if (!i->tasks && !i->commits && !i->attempt_told &&
+	    (i->run == RUN_SUBMIT || i->run == RUN_QUEUER))
 		c->ops.attempted(c->ops.arg, i, NULL);
 	injection_put(c, i);
 }
@@ -402,6 +403,15 @@ static int on_exec(struct correlate *c, const struct record *r)
 	return 0;
 }
 
+/* Nothing of it will be seen to be committed, and a child that delivers may live for days (dma). */
+static void tell_unfollowed(struct correlate *c, struct injection *i)
+{
+	if (!i->mta || !i->mta->unfollowed || i->run != RUN_SUBMIT || i->commits || i->attempt_told)
+		return;
+	i->attempt_told = true;
+	c->ops.attempted(c->ops.arg, i, NULL);
+}
+
 static int on_end(struct correlate *c, const struct record *r)
 {
 	const struct st_exit *e = (const struct st_exit *)r->h;
@@ -412,6 +422,7 @@ static int on_end(struct correlate *c, const struct record *r)
 	if (t->injection && !memcmp(&t->injection->task, &t->key, sizeof(t->key))) {
 		t->injection->exit_code = (int)(e->code >> 8 & 0xff);
 		t->injection->exit_signal = (int)(e->code & 0x7f);
+		tell_unfollowed(c, t->injection);
 	}
 	if (!late_ended(c, t))
 		task_drop(c, t);

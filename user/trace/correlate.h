@@ -40,6 +40,7 @@ struct injection {
 	char *filename, *args, *cwd, *env, *script, *script_inner;
 	size_t args_len, env_len, script_len, script_inner_len;
 	bool args_cut;
+	bool attempt_told; /* of an MTA that is not followed: at the end of its first task */
 	/* An SMTP server's: pids of the last processes that it started before its first message;
 	 * one may be the checker of a login. */
 	uint32_t checkers[4];

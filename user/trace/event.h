@@ -131,16 +131,25 @@ struct mail_event {
 	const char *destination_ip; /* smtp-connected */
 	uint16_t destination_port, client_port;
 
+	/* mail-attempted: by an MTA whose queue is not followed, and what that means; else NULL */
+	const char *unfollowed;
 	int exit_code;       /* mail-attempted: of the injector; -1: unknown */
 	int exit_signal;     /* mail-attempted: 0: none */
 	const char *remover; /* mail-removed: "delivered", "bounced", "administrator", "aborted" or
 				NULL */
 };
 
-/* An attempt whose injector says that it succeeded: the queue that it wrote to is not followed. */
-static inline bool mail_event_unsettled(const struct mail_event *e)
+/* An attempt that ended well, as far as can be seen. */
+static inline bool event_handed(const struct mail_event *e)
 {
-	return e->action == ACTION_MAIL_ATTEMPTED && !e->exit_code && !e->exit_signal;
+	return e->unfollowed && e->exit_code == 0 && !e->exit_signal;
+}
+
+/* An attempt whose injector says that it succeeded: the queue that it wrote to is not followed. */
+static inline bool event_unsettled(const struct mail_event *e)
+{
+	return e->action == ACTION_MAIL_ATTEMPTED && !e->exit_code && !e->exit_signal &&
+	       !event_handed(e);
 }
 
 /* queue-sampled; per queue, and one with mta == NULL for all together. */
@@ -170,6 +179,7 @@ struct tally_row {
 	enum source source;
 	enum attribution attribution; /* the weakest of its messages */
 	uint64_t messages, attempts, recipients, connects;
+	uint64_t handed; /* of the attempts: taken by an MTA whose queue is not followed */
 	uint64_t first_wall_ns, last_wall_ns;
 	double share; /* of all messages, 0..1 */
 };

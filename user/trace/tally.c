@@ -128,7 +128,8 @@ static void count(struct tally *t, enum tally_by by, const char *key, size_t ski
 	}
 	if (e->action == ACTION_MAIL_ATTEMPTED) {
 		n->row.attempts++;
-		n->row.unsettled += mail_event_unsettled(e);
+		n->row.handed += event_handed(e);
+		n->row.unsettled += event_unsettled(e);
 		return;
 	}
 	if (e->action == ACTION_SMTP_CONNECTED) {

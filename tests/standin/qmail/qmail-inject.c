@@ -184,8 +184,6 @@ int main(int argc, char **argv)
 		while (optind < argc)
 			parse_addresses(&l, argv[optind], argv[optind] + strlen(argv[optind])),
 				optind++;
-	if (strategy == 'a' && !l.rcpts.len)
-		fail(EXIT_HARD, "qmail-inject: fatal: no recipients");
 	if (read_all(0, &in) < 0)
 		fail(EXIT_SOFT, "qmail-inject: fatal: read error");
 	parse_message(&l, &in);

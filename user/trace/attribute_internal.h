@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* What the parts of attribute share. */
+#ifndef ST_ATTRIBUTE_INTERNAL_H
+#define ST_ATTRIBUTE_INTERNAL_H
+
+#include "trace/attribute.h"
+
+#define HAS(e) (1u << (e))
+
+/* No better than `to`; the first reason stays. */
+void attribute_weaken(struct mail_event *e, enum attribution to, const char *reason);
+/* `to` with a copy of `from`, cut to its size; NULL of NULL and of "". */
+const char *attribute_copy(char *to, size_t size, const char *from);
+
+/* attribute_origin.c: what an engine's memory, a CGI environment or their lack says. */
+void attribute_origin(const struct attribute_ops *ops, const struct origin *o,
+		      struct attribution_room *room, struct mail_event *e);
+
+/* attribute_injection.c: the injection's process, and its origin. */
+void attribute_injection(const struct attribute_ops *ops, const struct injection *i,
+			 struct attribution_room *room, struct mail_event *e);
+
+#endif
