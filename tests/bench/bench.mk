@@ -16,7 +16,9 @@ $(O)/bench/replay $(O)/bench/count: $(O)/bench/%: tests/bench/%.c $(O)/libspamtr
 	$(call msg,BENCH,$@)
 	$(Q)mkdir -p $(@D) && $(CC) $(ALL_CFLAGS) -o $@ $< $(O)/libspamtrace.a $(LIBS)
 
-.PHONY: bench
+.PHONY: bench bench-programs
+bench-programs: $(BENCH_BIN)
+
 bench: ## measure what tracing costs (root; QUICK=1: two minutes; DOCS=1: into docs/benchmark.md)
 	@scripts/setup build
 	@scripts/setup check

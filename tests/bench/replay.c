@@ -170,9 +170,9 @@ static const struct origin *origin_by_id(void *arg, uint64_t id)
 	return correlate_origin(*(struct correlate **)arg, id);
 }
 
-static const char *container(void *arg, const struct injection *i)
+static const char *container(void *arg, uint32_t mntns)
 {
-	(void)arg, (void)i;
+	(void)arg, (void)mntns;
 	return NULL;
 }
 

@@ -67,10 +67,10 @@ static const struct origin *by_id(void *arg, uint64_t id)
 	return correlate_origin(((struct world *)arg)->c, id);
 }
 
-static const char *container(void *arg, const struct injection *i)
+static const char *container(void *arg, uint32_t mntns)
 {
 	(void)arg;
-	return i->mntns & 1 ? "web" : NULL;
+	return mntns & 1 ? "web" : NULL;
 }
 
 static void on_queued(void *arg, const struct queued *q)

@@ -210,7 +210,7 @@ def run_with_pid(argv, pid=30001, **how):
         if os.getpid() != pid:
             raise RuntimeError("another process has it")
 
-    for _ in range(100):
+    for _ in range(2000):
         with open("/proc/sys/kernel/ns_last_pid", "w", encoding="ascii") as f:
             f.write(str(pid - 1))
         try:

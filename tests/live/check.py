@@ -139,7 +139,8 @@ def judge(truth, records, queue, log_ids):
             v.wrong += 1
             v.problem(f"the attempt {token} was reported {len(mine)} times")
     for i, r in enumerate(attempts):
-        if i not in used:
+        # a tracer sees the whole machine; what other stages do is in mount namespaces of theirs
+        if i not in used and get(r, "container.id") is None:
             verdicts[""].wrong += 1
             verdicts[""].problem(f"an attempt of none of the cases: {get(r, 'process.args')} "
                                  f"{get(r, 'file.path')}")

@@ -85,23 +85,33 @@ void correlate_settle(struct correlate *c)
 	c->round++;
 }
 
+/* An injection that has not come to its message. */
+static bool may_commit(const struct task *t)
+{
+	return t->injection && !t->injection->commits;
+}
+
 struct task *late_find(struct correlate *c, uint32_t tgid, const char **doubt)
 {
 	struct task *alive = NULL, *ended = NULL, *t;
 
 	HASH_FIND(by_tgid, c->by_tgid, &tgid, sizeof(tgid), alive);
 	DL_FOREACH(c->ended, t)
-	if (t->key.tgid == tgid) {
+	{
+		if (t->key.tgid != tgid)
+			continue;
 		if (ended || alive)
 			*doubt = "its process id was used twice within a moment";
-		ended = t;
+		/* of several, the first that may still commit: they are read in that order */
+		if (!ended || !may_commit(ended))
+			ended = t;
 	}
 	/* its exit may be among what was lost, and the pid another's by now */
 	if (alive && !ended && correlate_lost_since(c, alive->since) &&
 	    !c->ops.alive(c->ops.arg, &alive->key))
 		*doubt = "records were lost, and its process id may have been used again";
 	/* who has just begun has hardly come to its commit */
-	return ended && (!alive || !ended->injection || !ended->injection->commits) ? ended : alive;
+	return ended && (!alive || may_commit(ended) || !ended->injection) ? ended : alive;
 }
 
 void late_actor(struct correlate *c, const struct task *t, struct actor *out)
