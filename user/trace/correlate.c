@@ -424,6 +424,7 @@ static int on_end(struct correlate *c, const struct record *r)
 		t->injection->exit_signal = (int)(e->code & 0x7f);
 		tell_unfollowed(c, t->injection);
 	}
+	t->code = e->code;
 	if (!late_ended(c, t))
 		task_drop(c, t);
 	return 0;

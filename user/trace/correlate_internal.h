@@ -22,6 +22,7 @@ struct task {
 	struct actor self;        /* as far as records told */
 	uint64_t since;           /* boot ns of the record that it is known from */
 	uint64_t ended;           /* in which round, 0: alive */
+	uint32_t code;            /* then, as wait(2) has it */
 	struct task *prev, *next; /* of those that ended */
 	UT_hash_handle by_tgid;   /* of those alive */
 };

@@ -85,33 +85,53 @@ void correlate_settle(struct correlate *c)
 	c->round++;
 }
 
-/* An injection that has not come to its message. */
+/* Neither a program of an MTA nor part of an injection: it leaves queues alone. */
+static bool is_bystander(const struct task *t)
+{
+	return t->run == RUN_OTHER && !t->injection;
+}
+
+/* Part of an injection that has not come to its message, and did not say that it failed. */
 static bool may_commit(const struct task *t)
 {
-	return t->injection && !t->injection->commits;
+	return t->injection && !t->injection->commits && !(t->ended && t->code >> 8 & 0xff);
+}
+
+/* Which of two with the same process id did it? `a` was there first, and has ended. NULL: either
+ * may have. */
+static struct task *likelier(struct task *a, struct task *b)
+{
+	if (is_bystander(a) || (a->injection && !may_commit(a)))
+		return b;
+	if (is_bystander(b) || (b->injection && !may_commit(b)))
+		return a;
+	/* who was killed may have come to its commit, or not */
+	return a->code & 0x7f ? NULL : a;
 }
 
 struct task *late_find(struct correlate *c, uint32_t tgid, const char **doubt)
 {
-	struct task *alive = NULL, *ended = NULL, *t;
+	struct task *found = NULL, *alive = NULL, *t;
+	unsigned count = 0;
 
-	HASH_FIND(by_tgid, c->by_tgid, &tgid, sizeof(tgid), alive);
 	DL_FOREACH(c->ended, t)
 	{
 		if (t->key.tgid != tgid)
 			continue;
-		if (ended || alive)
+		found = !count++ ? t : found ? likelier(found, t) : NULL;
+	}
+	HASH_FIND(by_tgid, c->by_tgid, &tgid, sizeof(tgid), alive);
+	if (!alive || count) {
+		if (alive && found)
+			found = likelier(found, alive);
+		if (count + (alive != NULL) > 1)
 			*doubt = "its process id was used twice within a moment";
-		/* of several, the first that may still commit: they are read in that order */
-		if (!ended || !may_commit(ended))
-			ended = t;
+		return found;
 	}
 	/* its exit may be among what was lost, and the pid another's by now */
-	if (alive && !ended && correlate_lost_since(c, alive->since) &&
-	    !c->ops.alive(c->ops.arg, &alive->key))
+	if (correlate_lost_since(c, alive->since) && !c->ops.alive(c->ops.arg, &alive->key))
 		*doubt = "records were lost, and its process id may have been used again";
-	/* who has just begun has hardly come to its commit */
-	return ended && (!alive || may_commit(ended) || !ended->injection) ? ended : alive;
+	return alive;
 }
 
 void late_actor(struct correlate *c, const struct task *t, struct actor *out)
