@@ -61,10 +61,10 @@ switch ($way) {
         exec("$sendmail -bp"); // way:list
         break;
     case 'refused':
-        // no recipient; qmail takes that, and refuses nothing but an unknown option
+        // no recipient; qmail takes that, and refuses nothing but an unknown option, before it reads
         $bad = is_dir('/var/qmail/queue') ? '-Z' : '-i';
         $p = popen("$sendmail $bad -f $t@truth.test 2>/dev/null", 'w'); // way:refused
-        fwrite($p, str_replace("To: $rcpt\n", '', $text));
+        @fwrite($p, str_replace("To: $rcpt\n", '', $text));
         pclose($p);
         break;
     case 'killed':
