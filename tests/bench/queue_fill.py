@@ -103,7 +103,7 @@ class Nullmailer:
     patterns = ["/var/spool/nullmailer/queue/*"]
 
     def copy(self, model, n):
-        name = f"{int(os.path.basename(model).split('.')[0]) + n // 30000}.{n % 30000 + 100}"
+        name = f"{int(os.path.basename(model).split('.')[0]) + 60 + n // 30000}.{n % 30000 + 100}"
         write(f"/var/spool/nullmailer/queue/{name}", vary(read(model), n), os.stat(model))
 
 

@@ -7,6 +7,8 @@ import os
 import re
 import sys
 
+import queue_report
+
 
 def ratio(f):
     return f"{f['median']:.3f} ({f['min']:.3f}..{f['max']:.3f})" if f else "–"
@@ -107,6 +109,9 @@ def main():
         if os.path.exists(path):
             with open(path, encoding="utf-8") as f:
                 texts[name] = make(json.load(f))
+    queues = queue_report.text(results)
+    if queues:
+        texts["queue"] = queues
     if os.path.exists(f"{results}/peers.json"):
         with open(f"{results}/peers.json", encoding="utf-8") as f:
             plot_data(json.load(f), f"{results}/plot.dat")

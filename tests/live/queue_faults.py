@@ -4,7 +4,9 @@
 in a line, and goes on. Runs inside a stage, started by tests/live/books."""
 import argparse
 import errno
+import glob
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -22,6 +24,25 @@ QUEUES = {
     "nullmailer": ("/var/spool/nullmailer", "queue", "1795287642.29413"),
     "qmail": ("/var/qmail/queue", "mess/1", "24"),
 }
+
+
+def get(record, name):
+    for part in name.split("."):
+        record = record.get(part) if isinstance(record, dict) else None
+    return record
+
+
+def stage_processes(program):
+    """Pids of this stage: the machine's are seen, too."""
+    found = []
+    for path in glob.glob("/proc/[0-9]*"):
+        try:
+            if os.path.basename(os.readlink(f"{path}/exe")) == program and \
+                    os.readlink(f"{path}/ns/mnt") == os.readlink("/proc/self/ns/mnt"):
+                found.append(int(path[6:]))
+        except OSError:
+            pass
+    return found
 
 
 class Faults:
@@ -66,6 +87,9 @@ class Faults:
         return wait_until("its record", lambda: any(
             r["event"]["action"] == "mail-queued" and r.get("email", {}).get("sender", {}).get("address") == sender
             for r in self.tracer.records()), 20)
+
+    def queued(self):
+        return [r for r in self.tracer.records() if r["event"]["action"] == "mail-queued"]
 
     def samples(self):
         return [r["spamtrace"]["queue"] for r in self.tracer.records()
@@ -162,6 +186,37 @@ class Faults:
         self.result("and it is counted again", again and self.alive(), self.said()[-300:])
         self.result("a message after its return", self.send(), "was not reported")
 
+    def down(self):
+        """Sent while the MTA is down: balanced, named for what it is, told once, and no other's when it is up again."""
+        programs = {"exim": "exim4", "sendmail": "sendmail", "nullmailer": "nullmailer-send", "qmail": "qmail-send"}
+        if self.mta == "postfix":
+            subprocess.run(["postfix", "stop"], stderr=subprocess.DEVNULL, check=True)
+        else:
+            for pid in stage_processes(programs[self.mta]):
+                os.kill(pid, signal.SIGTERM)
+            wait_until("the MTA's end", lambda: not stage_processes(programs[self.mta]))
+        before = len(self.queued())
+        waits = self.mta in ("postfix", "sendmail")
+        # with its record, which the two that take mail over by a daemon give after 10 s, under its first id
+        told = self.send()
+        seen = self.next_samples()
+        self.result("sent while the MTA is down", told != waits and not seen[-1].get("unexplained"), f"{told}, {seen[-1:]}")
+        if self.mta in ("postfix", "qmail"):
+            wait_until("a note", lambda: "is the MTA running?" in self.samples()[-1].get("note", ""), 15)
+            note = self.samples()[-1].get("note")
+            self.result("and its note", "is the MTA running?" in (note or ""), note)
+        start = {"postfix": ["postfix", "start"], "exim": ["exim4", "-bd"], "sendmail": ["/usr/sbin/sendmail-mta", "-bd", "-q1h"],
+                 "nullmailer": ["setpriv", "--reuid=mail", "--regid=mail", "--clear-groups", "nullmailer-send"],
+                 "qmail": ["/var/qmail/bin/qmail-start"]}[self.mta]
+        subprocess.Popen(start, cwd="/", stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        if self.mta == "sendmail":
+            wait_until("its port", lambda: subprocess.run(["/usr/sbin/sendmail-msp", "-Ac", "-q"], stdout=subprocess.DEVNULL, check=False,
+                                                          stderr=subprocess.DEVNULL).returncode == 0)
+        self.result("a message when it is up again", self.send(), "was not reported")
+        since = self.queued()[before:]
+        self.result("each told once, none another's", len(since) == 2 and all(get(r, "user.id") == "10001" for r in since),
+                    f"{[(get(r, 'email.local_id'), get(r, 'user.id')) for r in since]}")
+
     def full(self):
         """A disk of a few KB that is full: the MTA refuses, and so it is told."""
         # Sendmail's daemon stays in the directory that it was started in, and takes the message there
@@ -201,7 +256,7 @@ def main():
     subprocess.run(["bash", f"{HERE}/books.sh"], check=True)
     faults = Faults(mta, args.out)
     faults.result("a message at first", faults.send(), "was not reported")
-    for step in ("garbage", "large", "moved", "replaced", "removed", "full"):
+    for step in ("garbage", "large", "moved", "replaced", "removed", "down", "full"):
         if not faults.alive():
             faults.result(step, False, f"spamtrace has ended: {faults.said()[-300:]}")
             break

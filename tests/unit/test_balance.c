@@ -64,6 +64,31 @@ static void books_agree(void **state)
  * start: what lies there; first, then: events before the first count, during it, between, during
  * the second; the second count and by how much it cannot be explained.
  */
+/* The MTA is down: what lies unprocessed is named when none of it has gone on for some seconds. */
+static void nothing_is_taken_over(void **state)
+{
+	struct queue_counts counts = {.messages = 3, .unprocessed = 3};
+	struct balance b;
+	struct queue_event e;
+
+	(void)state;
+	balance_init(&b, "postfix", "/q");
+	for (uint64_t s = 10; s < 15; s++) {
+		balance_sample(&b, &b.totals, &counts, NULL, s * 1000000000, &e);
+		assert_null(e.note);
+	}
+	balance_sample(&b, &b.totals, &counts, NULL, 15000000000, &e);
+	assert_non_null(e.note);
+	assert_non_null(strstr(e.note, "3 messages lie in the queue"));
+	/* one went on: the MTA works */
+	counts.unprocessed = 2;
+	balance_sample(&b, &b.totals, &counts, NULL, 16000000000, &e);
+	assert_null(e.note);
+	counts.unprocessed = 0;
+	balance_sample(&b, &b.totals, &counts, NULL, 30000000000, &e);
+	assert_null(e.note);
+}
+
 static void counts_take_time(void **state)
 {
 	static const struct {
@@ -384,6 +409,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(books_agree),
+		cmocka_unit_test(nothing_is_taken_over),
 		cmocka_unit_test(counts_take_time),
 		cmocka_unit_test(later_counts_narrow_the_start),
 		cmocka_unit_test(messages_that_move),

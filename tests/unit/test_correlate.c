@@ -589,6 +589,21 @@ static void exim_one_process_many_messages(void **state)
 	world_free(w);
 }
 
+/* Started while tracing, by the administrator: what network clients send it is not his. */
+static void exim_daemon_injects_nothing(void **state)
+{
+	struct world *w = world_new(&mta_exim);
+	char a[24];
+
+	(void)state;
+	exim_id(a, "1rAbCd", 203);
+	tell(w, "uid 202 0\nexec 202 exim4 -bd\nfork 202 203\n");
+	exim_commit(w, 203, a);
+	tell(w, "exit 203\nexit 202\nidle\n");
+	expect_log(w, "queued %s unseen\n", a);
+	world_free(w);
+}
+
 static void exim_deferral_is_no_message(void **state)
 {
 	struct world *w = world_new(&mta_exim);
@@ -1057,6 +1072,7 @@ int main(void)
 		cmocka_unit_test(postfix_knows_the_peer),
 		cmocka_unit_test(sendmail_holds_the_session),
 		cmocka_unit_test(exim_one_process_many_messages),
+		cmocka_unit_test(exim_daemon_injects_nothing),
 		cmocka_unit_test(exim_deferral_is_no_message),
 		cmocka_unit_test(exim_names_what_it_bounces),
 		cmocka_unit_test(exim_bounce_of_a_scripts_mail),

@@ -50,6 +50,7 @@ static void test_classify(void **state)
 		{"exim4", "sendmail|-bs", RUN_SUBMIT},
 		{"exim4", "sendmail|-bS", RUN_SUBMIT},
 		{"exim4", "sendmail|-odq|a@b|-bp", RUN_SUBMIT},
+		{"exim4", "/usr/sbin/exim4|-C|/etc/x|-oP|/run/exim4/exim.pid|-oPX", RUN_QUERY},
 		{"exim4", "sendmail|-bp", RUN_QUERY},
 		{"exim4", "exim4|-bpc", RUN_QUERY},
 		{"exim4", "exim4|-bv|a@b", RUN_QUERY},

@@ -192,6 +192,9 @@ static enum run classify(const char *base, const char *args, size_t args_len)
 			return RUN_BOUNCE;
 		if (a[1] == 'M')
 			return run_of_M(a, len);
+		/* a daemon that ends has its pid file removed by another run (daemon.c) */
+		if (len == 4 && memcmp(a, "-oPX", 4) == 0)
+			return RUN_QUERY;
 		if (a[1] == 'q' || (a[1] == 'R' || a[1] == 'S'))
 			run = RUN_DAEMON;
 		else if (a[1] == 'b' && run != RUN_DAEMON)

@@ -5,6 +5,9 @@
 #include <stdio.h>
 #include <string.h>
 
+/* What the MTA has not gone on with for so long, it does not work on. */
+#define STUCK_NS 5000000000ULL
+
 void balance_init(struct balance *b, const char *mta, const char *directory)
 {
 	memset(b, 0, sizeof(*b));
@@ -193,6 +196,10 @@ void balance_sample(struct balance *b, const struct balance_totals *before,
 		balance_event(b, wall_ns, out);
 		return;
 	}
+	if (counts->unprocessed <= 0)
+		b->stuck_ns = 0;
+	else if (!b->stuck_ns || b->missing || counts->unprocessed < b->unprocessed)
+		b->stuck_ns = wall_ns;
 	b->missing = false;
 	b->last = counts->messages;
 	b->unprocessed = counts->unprocessed;
@@ -211,6 +218,12 @@ void balance_sample(struct balance *b, const struct balance_totals *before,
 		b->start_high = -higher(-b->start_high, r.low - b->last);
 	}
 	describe(b, counts->partial);
+	if (!b->note[0] && b->stuck_ns && wall_ns - b->stuck_ns >= STUCK_NS)
+		snprintf(b->note, sizeof(b->note),
+			 "%" PRId64 " message%s in the queue, not taken over for %u s or longer: "
+			 "is the MTA running?",
+			 b->unprocessed, b->unprocessed == 1 ? " lies" : "s lie",
+			 (unsigned)(STUCK_NS / 1000000000U));
 	remember(b, wall_ns);
 	balance_event(b, wall_ns, out);
 }

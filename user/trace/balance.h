@@ -34,6 +34,8 @@ struct balance {
 	uint64_t by_source[SOURCE_COUNT];
 	int64_t last; /* last count */
 	int64_t unprocessed, partial;
+	uint64_t stuck_ns; /* wall clock, since when no unprocessed one has gone on; 0: none lies
+			      there */
 	int64_t unexplained;
 	bool missing;
 	uint64_t missed; /* counts that failed */

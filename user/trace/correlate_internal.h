@@ -48,6 +48,7 @@ struct waiting {
 	int fd;
 	uint64_t since;            /* boot ns, of the state */
 	char parent[QUEUE_ID_MAX]; /* of a bounce, by the arguments of its submission */
+	bool told;                 /* under its first id, because that lay long */
 	uint16_t port;             /* of the client, where the committing process knew it, */
 	uint8_t family, addr[16];  /* and its address, as struct st_queue has it; 0: not known */
 };
@@ -199,6 +200,12 @@ void correlate_pickup_started(struct correlate *c, const struct operation *op);
 void correlate_picked(struct correlate *c, const struct operation *op);
 /* Sendmail's submission queue: the oldest first id of this message's injection is its. */
 void correlate_pickup_joined(struct correlate *c, struct waiting *w);
+/*
+ * The same where `runner`, the injection that the message came by, may be a run of that queue
+ * (sendmail -Ac -q) that takes what others submitted: then the first id in the message's file says
+ * whose it is, nothing is the runner's, and true is returned.
+ */
+bool correlate_pickup_run(struct correlate *c, struct waiting *w, const struct injection *runner);
 void correlate_pickups_expire(struct correlate *c, uint64_t now);
 void correlate_pickups_flush(struct correlate *c);
 void correlate_pickups_free(struct correlate *c);

@@ -208,6 +208,22 @@ void correlate_pickup_joined(struct correlate *c, struct waiting *w)
 	memcpy(w->q.first_id, oldest->key.id, sizeof(w->q.first_id));
 }
 
+bool correlate_pickup_run(struct correlate *c, struct waiting *w, const struct injection *runner)
+{
+	if (runner->run != RUN_DAEMON)
+		return false;
+	for (struct pickup *p = c->pickups; p; p = p->hh.next) {
+		if (p->joined || c->queues[p->key.queue].mta != w->q.queue->mta ||
+		    strcmp(p->key.id, w->q.facts.first_id))
+			continue;
+		take_pickup(w, p);
+		p->joined = true;
+		w->told = p->emitted;
+		break;
+	}
+	return true;
+}
+
 /*
  * Is a first id gone although nobody was seen to take it, because records were lost? Its message is
  * then in the queue under its own id, told without its injection or lost with the rest; under the

@@ -35,14 +35,16 @@ static void fill_actor(struct operation *op)
 		op->actor.run = op->queue->mta->classify(op->actor.peer, NULL, 0);
 }
 
-/* A daemon of the MTA has a line of descent, but injects nothing itself. */
+/* A daemon of the MTA has a line of descent, but injects nothing itself; nor does one that was
+ * started while tracing, or a run of the queue, whose program is the injector's. */
 struct injection *injection_of(struct correlate *c, const struct operation *op)
 {
 	struct injection *i = injection_find(c, op->raw->injection);
 
 	if (!i && !op->raw->injection && op->task)
 		i = op->task->injection; /* the kernel side's map was full */
-	if (!i || i->role == ST_ROLE_INJECTOR || i->role == ST_ROLE_SMTPD)
+	if (!i ||
+	    ((i->role == ST_ROLE_INJECTOR || i->role == ST_ROLE_SMTPD) && i->run != RUN_DAEMON))
 		return i;
 	return op->actor.run == RUN_FORWARD || op->actor.before == RUN_FORWARD ||
 			       op->actor.run == RUN_BOUNCE

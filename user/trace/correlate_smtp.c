@@ -178,6 +178,8 @@ void correlate_join_session(struct correlate *c, struct waiting *w)
 	s->messages++;
 	if (s->origin_lost)
 		w->q.origin_lost = true;
+	if (s->injection && !w->q.injection && correlate_pickup_run(c, w, s->injection))
+		return;
 	if (s->injection && !w->q.injection) {
 		w->q.injection = s->injection;
 		s->injection->refs++;

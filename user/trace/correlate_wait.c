@@ -71,9 +71,10 @@ static bool parent_follows(const struct waiting *w)
 
 /* ---- messages that wait ---- */
 
-static void emit(struct correlate *c, struct queued *q)
+static void emit(struct correlate *c, struct waiting *w)
 {
-	c->ops.queued(c->ops.arg, q);
+	if (!w->told)
+		c->ops.queued(c->ops.arg, &w->q);
 }
 
 struct waiting *wait_new(struct correlate *c, const struct operation *op)
@@ -179,7 +180,7 @@ static bool advance(struct correlate *c, struct waiting *w, uint64_t now)
 			w->since = now;
 		} else {
 			note_bounced(c, w);
-			emit(c, &w->q);
+			emit(c, w);
 			return true;
 		}
 	}
@@ -196,7 +197,7 @@ static bool known_by_log(struct correlate *c, struct waiting *w, uint64_t now)
 	if (correlate_two_ids(w) || (w->q.actor.run != RUN_BOUNCE && now < w->since + WAIT_LOG_NS))
 		return false;
 	note_bounced(c, w);
-	emit(c, &w->q);
+	emit(c, w);
 	return true;
 }
 
@@ -206,14 +207,14 @@ static void expire(struct correlate *c, struct waiting *w, uint64_t now)
 
 	if (w->state == WAIT_PICKED && age > WAIT_PICKED_NS) {
 		w->q.doubt = "its passage through maildrop was not seen";
-		emit(c, &w->q);
+		emit(c, w);
 		wait_remove(c, w);
 	} else if (w->state == WAIT_PARENT && age > WAIT_PARENT_NS) {
-		emit(c, &w->q);
+		emit(c, w);
 		wait_remove(c, w);
 	} else if (w->state == WAIT_FACTS && age > WAIT_FACTS_NS) {
 		w->q.no_facts = "the queue file was never completed";
-		emit(c, &w->q);
+		emit(c, w);
 		wait_remove(c, w);
 	}
 }
@@ -263,7 +264,7 @@ void correlate_flush(struct correlate *c)
 			w->q.doubt = "its passage through maildrop was not seen";
 		else if (w->state == WAIT_FACTS && !w->q.no_facts)
 			w->q.no_facts = "tracing ended before the message was complete";
-		emit(c, &w->q);
+		emit(c, w);
 		wait_remove(c, w);
 	}
 	correlate_pickups_flush(c);
@@ -296,7 +297,7 @@ bool wait_ends_bounced(struct correlate *c, const struct operation *op)
 	if (!of)
 		return was_bounced(c, op->queue, op->change.id, op->raw->h.time);
 	memcpy(of->q.facts.parent_id, op->change.id, sizeof(of->q.facts.parent_id));
-	emit(c, &of->q);
+	emit(c, of);
 	wait_remove(c, of);
 	return true;
 }
@@ -312,7 +313,7 @@ bool wait_removed(struct correlate *c, struct waiting *w, bool incomplete, uint6
 	}
 	if (w->state == WAIT_PARENT || (w->state == WAIT_FACTS && advance(c, w, now))) {
 		if (w->state == WAIT_PARENT)
-			emit(c, &w->q);
+			emit(c, w);
 		wait_remove(c, w);
 	}
 	return false;
