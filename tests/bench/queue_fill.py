@@ -93,7 +93,7 @@ class Sendmail:
 
     def copy(self, model, n):
         old = os.path.basename(model)[2:]
-        new = f"{old[:8]}{n:06d}"
+        new = f"{old[:6]}zz{n:06d}"
         for start in ("df", "qf"):
             path = f"/var/spool/mqueue/{start}{old}"
             write(f"/var/spool/mqueue/{start}{new}", vary(read(path), n).replace(old.encode(), new.encode()), os.stat(path))
