@@ -325,32 +325,44 @@ static void hash_digits(const char *id, char out[6])
 	snprintf(out, 6, "%05lX", usec & 0xfffff);
 }
 
-/* In which place the message is, or -errno. Messages move on while we look: twice round finds them.
+static int open_in(struct mta_queue *q, enum where where, int depth, const char *id,
+		   const char *digits)
+{
+	char path[QUEUE_ID_MAX + 32];
+
+	if (depth == 0)
+		snprintf(path, sizeof(path), "%s/%s", directories[where], id);
+	else if (depth == 1)
+		snprintf(path, sizeof(path), "%s/%c/%s", directories[where], digits[0], id);
+	else
+		snprintf(path, sizeof(path), "%s/%c/%c/%s", directories[where], digits[0],
+			 digits[1], id);
+	return spool_open(q->fd, path, NULL);
+}
+
+/*
+ * In which place the message is, or -errno. Messages move on while we look: twice round finds them.
+ * The first time only where a default installation has it (hash_queue_names is "deferred, defer"):
+ * most that are looked for in vain have been delivered, and each look costs.
  */
 static int open_message(struct mta_queue *q, const char *id)
 {
-	char path[QUEUE_ID_MAX + 32], digits[6];
+	char digits[6];
+	int fd;
 
 	if (!is_id(id))
 		return -EINVAL;
 	hash_digits(id, digits);
-	for (int round = 0; round < 2; round++) {
-		for (int i = 0; i < LISTED; i++) {
-			for (int depth = 0; depth <= 2; depth++) {
-				int fd;
-
-				if (depth == 0)
-					snprintf(path, sizeof(path), "%s/%s", directories[i], id);
-				else if (depth == 1)
-					snprintf(path, sizeof(path), "%s/%c/%s", directories[i],
-						 digits[0], id);
-				else
-					snprintf(path, sizeof(path), "%s/%c/%c/%s", directories[i],
-						 digits[0], digits[1], id);
-				fd = spool_open(q->fd, path, NULL);
-				if (fd != -ENOENT && fd != -ENOTDIR)
-					return fd;
-			}
+	for (int i = 0; i < LISTED; i++) {
+		fd = open_in(q, (enum where)i, i == DEFERRED, id, digits);
+		if (fd != -ENOENT && fd != -ENOTDIR)
+			return fd;
+	}
+	for (int i = 0; i < LISTED; i++) {
+		for (int depth = 0; depth <= 2; depth++) {
+			fd = open_in(q, (enum where)i, depth, id, digits);
+			if (fd != -ENOENT && fd != -ENOTDIR)
+				return fd;
 		}
 	}
 	return -ENOENT;
