@@ -6,6 +6,9 @@
 
 #include "mail/mta.h"
 
+/* One header field's value is read up to here, unfolded. */
+#define HEADER_VALUE_MAX 4096
+
 /* Fills from, subject, message_id, php_script of `out` from a block that starts with the headers;
  * leaves the rest. Unfolds, stops at the empty line. */
 void message_headers(const char *block, size_t len, struct message_facts *out);
