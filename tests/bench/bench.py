@@ -65,6 +65,14 @@ def phase_audit(servers):
     save("audit", result)
 
 
+def phase_held(_):
+    """Five minutes of as many messages as go in."""
+    load.deploy()
+    result = load.held(measure.Group("tool"), 20 if QUICK else 300)
+    load.print_held(result)
+    save("held", result)
+
+
 def phase_load(_):
     """1,000 messages a second; start; latency."""
     result = load.run(4000 if QUICK else 100_000, 3 if QUICK else 15, 100_000)
@@ -72,7 +80,7 @@ def phase_load(_):
     save("load", result)
 
 
-PHASES = {"origins": phase_origins, "truth": phase_truth, "hooks": phase_hooks, "peers": phase_peers, "load": phase_load,
+PHASES = {"origins": phase_origins, "truth": phase_truth, "hooks": phase_hooks, "peers": phase_peers, "load": phase_load, "held": phase_held,
           "audit": phase_audit}
 
 

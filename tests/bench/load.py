@@ -10,6 +10,7 @@ import signal
 import subprocess
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 
 import measure
@@ -183,6 +184,49 @@ def storm(group, total, rate, *options):
             "user": (after[0] - before[0]) / seconds, "system": (after[1] - before[1]) / seconds,
             "user_us": (after[0] - before[0]) / sent * 1e6, "rss": tracer.rss, "removed": tracer.removed, "wrong_example": tracer.example,
             "late_ms": measure.quantiles([s * 1e3 for s in tracer.late]), "late_max_ms": max(tracer.late) * 1e3}
+
+
+def held(group, seconds):
+    """As many messages as the machine takes, for so long: what was lost, and whether the books balance at the end."""
+    stop = multiprocessing.Event()
+    clean = multiprocessing.Process(target=qmail_clean, args=(1.0, stop))
+    clean.start()
+    tracer = Tracer(group, "--strict")
+    sent, start = [], time.monotonic()
+
+    def one(i):
+        while time.monotonic() < start + seconds:
+            connection = http.client.HTTPConnection("127.0.0.1", PORTS[i % 2], timeout=300)
+            connection.request("GET", f"/storm{i}.php?n=1000&rate=1e9", headers={"Host": SITES[i % 3]})
+            answer = connection.getresponse()
+            sent.append(int(answer.read() or 0))
+            connection.close()
+            if answer.status != 200:
+                raise RuntimeError(f"storm{i}: {answer.status}")
+
+    with ThreadPoolExecutor(SCRIPTS) as pool:
+        list(pool.map(one, range(SCRIPTS)))
+    took = time.monotonic() - start
+    time.sleep(2)
+    stop.set()
+    clean.join()
+    time.sleep(1.5)  # a sample of what is left
+    tracer.stop()
+    left = sum(len(os.listdir(f"{QUEUE}/mess/{n}")) for n in range(23))
+    queue = get(tracer.ended, "spamtrace.queues")[0]
+    return {"seconds": took, "sent": sum(sent), "rate": sum(sent) / took, "right": tracer.right, "wrong": tracer.wrong,
+            "unnamed": tracer.unnamed, "lost": sum(sent) - len(tracer.late), "losses": get(tracer.ended, "spamtrace.lost") or {},
+            "status": tracer.status, "rss": tracer.rss, "left": left, "growth": queue["growth"], "queued": queue["queued"],
+            "removed": queue["removed"], "unexplained": queue["unexplained"], "late_max_ms": max(tracer.late) * 1e3,
+            "verdict": get(tracer.ended, "spamtrace.verdict")}
+
+
+def print_held(r):
+    print(f"held for {r['seconds']:.0f} s: {r['sent']} messages at {r['rate']:.0f} a second; {r['right']} right, {r['wrong']} wrong, "
+          f"{r['unnamed']} unnamed, {r['lost']} lost, losses {r['losses']}; exit status under --strict {r['status']}; "
+          f"peak RSS {r['rss']:.1f} MiB; commit to line at most {r['late_max_ms']:.0f} ms\n"
+          f"books: {r['queued']} came, {r['removed']} left, growth {r['growth']} ({r['left']} files), {r['unexplained']} unexplained: "
+          f"{r['verdict']}")
 
 
 def table_storm(group, total, rate):

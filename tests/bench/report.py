@@ -77,6 +77,17 @@ def load(r):
     return table(["load", ""], rows)
 
 
+def held(r):
+    return table(["held", ""], [
+        ["messages, and how many a second", f"{r['sent']:,} in {r['seconds']:.0f} s, {r['rate']:.0f}"],
+        ["right, wrong, without a name, lost", f"{r['right']:,}, {r['wrong']}, {r['unnamed']}, {r['lost']}"],
+        ["records lost; exit status under `--strict`", f"{r['losses'] or 'none'}; {r['status']}"],
+        ["books", f"{r['queued']:,} came, {r['removed']:,} left, growth {r['growth']}, {r['unexplained']} unexplained"],
+        ["peak RSS", f"{r['rss']:.1f} MiB"],
+        ["commit to line", f"at most {r['late_max_ms']:.0f} ms"],
+    ])
+
+
 TABLES = {
     "origins": ("origins", origins),
     "hooks": ("hooks", lambda r: ratios(r, "rate")),
@@ -90,6 +101,7 @@ TABLES = {
     "audit instructions": ("audit", lambda r: ratios(r, "instructions")),
     "audit found": ("audit", found_by_audit),
     "load": ("load", load),
+    "held": ("held", held),
 }
 
 
