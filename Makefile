@@ -66,7 +66,7 @@ $(O)/user/%.o: user/%.c | $(O)/.dir
 	$(call msg,CC,$@)
 	$(Q)mkdir -p $(@D) && $(CC) $(ALL_CFLAGS) -MMD -MP -c $< -o $@
 
-$(O)/user/kernel/probe.o: $(O)/spamtrace.skel.h
+$(addprefix $(O)/user/kernel/,probe.o probe_attach.o probe_maps.o): $(O)/spamtrace.skel.h
 
 $(O)/libspamtrace.a: $(LIB_OBJ)
 	$(call msg,AR,$@)

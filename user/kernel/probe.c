@@ -1,6 +1,4 @@
 // SPDX-License-Identifier: GPL-2.0-only
-#include "kernel/probe.h"
-
 #include <bpf/bpf.h>
 #include <bpf/btf.h>
 #include <bpf/libbpf.h>
@@ -16,74 +14,23 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
-#include "base/clock.h"
 #include "base/log.h"
 #include "kernel/inode.h"
 #include "kernel/php_layouts.h"
+#include "kernel/probe_internal.h"
 
-/* generated: bpftool's code is not ours to mend */
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wsign-conversion"
-#pragma GCC diagnostic ignored "-Wshadow"
-#include "spamtrace.skel.h"
-#pragma GCC diagnostic pop
-
-#define MAX_LINKS 128
-#define MAX_TEXTS 16
-/* more than there are programs */
-#define MAX_ATTACHED  64
-#define LOOK_SKIPS_NS 100000000ULL
-
-struct probe {
-	struct spamtrace *skel;
-	struct ring_buffer *ring;
-	struct bpf_link *link[MAX_LINKS];
-	size_t links;
-	const struct bpf_program *attached[MAX_ATTACHED]; /* each once */
-	size_t attached_count;
-	uint64_t skips, skips_at; /* boot ns */
-	const char
-		*fexit[10]; /* names of the fexit programs that fit this kernel, ends with NULL */
-	bool again;         /* AGAIN of bpf/maps.bpf.h */
-	bool engines;       /* calls of some are watched */
-	bool opens;         /* script opens are wanted */
-	const char *hooks[MAX_TEXTS], *notes[MAX_TEXTS];
-	size_t hook_count, note_count;
-	const char *(*queue_hook)(void *arg);
-	void *queue_arg;
-	bool no_syscalls;
-	probe_fn fn;
-	void *arg;
-};
-
-/* Which programs belong to which hook, by name. */
-struct hook {
-	const char *name;            /* as it is printed */
-	const char *const *programs; /* ends with NULL */
-	bool required;
-	const char *without; /* what is lost when it is refused */
-};
-
-static const char *const lineage_programs[] = {"on_fork", "on_exec", "on_end", NULL};
-static const char *const lineage_again[] = {"on_fork_again", "on_exec_again", "on_end_again", NULL};
-static const char *const prepare_again[] = {"on_prepare_exec_again", NULL};
-static const char *const connect_programs[] = {"on_sock_state", NULL};
-static const char *const open_programs[] = {"script_open_enter", "script_open_exit",
-					    "script_dir_enter", NULL};
-static const char *const prepare_programs[] = {"on_prepare_exec", NULL};
-static const char *const engine_programs[] = {"engine_executes", "engine_done", NULL};
-static const char *const create_programs[] = {"enter_openat", "exit_openat", NULL};
-static const char *const syscall_programs[] = {"exit_call",    "enter_link",     "enter_linkat",
-					       "enter_rename", "enter_renameat", "enter_renameat2",
-					       "enter_unlink", "enter_unlinkat", NULL};
-/* exit_call is attached by itself to the first of the syscalls, and to these */
-static const char *const exit_tracepoints[] = {"sys_exit_linkat",
-					       "sys_exit_rename",
-					       "sys_exit_renameat",
-					       "sys_exit_renameat2",
-					       "sys_exit_unlink",
-					       "sys_exit_unlinkat",
-					       NULL};
+const char *const probe_lineage[] = {"on_fork", "on_exec", "on_end", NULL};
+const char *const probe_lineage_again[] = {"on_fork_again", "on_exec_again", "on_end_again", NULL};
+const char *const probe_prepare_again[] = {"on_prepare_exec_again", NULL};
+const char *const probe_connect[] = {"on_sock_state", NULL};
+const char *const probe_open[] = {"script_open_enter", "script_open_exit", "script_dir_enter",
+				  NULL};
+const char *const probe_prepare[] = {"on_prepare_exec", NULL};
+const char *const probe_engine[] = {"engine_executes", "engine_done", NULL};
+const char *const probe_create[] = {"enter_openat", "exit_openat", NULL};
+const char *const probe_syscall[] = {"exit_call",    "enter_link",     "enter_linkat",
+				     "enter_rename", "enter_renameat", "enter_renameat2",
+				     "enter_unlink", "enter_unlinkat", NULL};
 
 /*
  * Argument lists that the fexit programs are written for; NULL-terminated where fewer than two are
@@ -106,7 +53,7 @@ static const struct fexit_variant {
 	 {"rename_in_5_12_again", "rename_5_12_again"}},
 };
 
-static void note(struct probe *p, const char *text)
+void probe_note(struct probe *p, const char *text)
 {
 	if (p->note_count < MAX_TEXTS)
 		p->notes[p->note_count++] = text;
@@ -220,17 +167,17 @@ static int try_load(struct probe *p, const struct probe_options *o, const struct
 	bpf_object__for_each_program(prog, p->skel->obj)
 	{
 		const char *name = bpf_program__name(prog);
-		bool want = in(lineage_programs, name) || in(connect_programs, name);
+		bool want = in(probe_lineage, name) || in(probe_connect, name);
 
 		/* both sets: a kernel may load fexit programs and yet refuse to attach them */
 		if (!o->no_queue)
-			want |= in(syscall_programs, name) || (fexit && in(p->fexit, name));
-		want |= in(open_programs, name); /* attached only where they are needed */
-		want |= o->creates && in(create_programs, name);
-		want |= in(prepare_programs, name) && has_prepare_exec(btf);
-		want |= p->again && (in(lineage_again, name) ||
-				     (in(prepare_again, name) && has_prepare_exec(btf)));
-		want |= engines && in(engine_programs, name);
+			want |= in(probe_syscall, name) || (fexit && in(p->fexit, name));
+		want |= in(probe_open, name); /* attached only where they are needed */
+		want |= o->creates && in(probe_create, name);
+		want |= in(probe_prepare, name) && has_prepare_exec(btf);
+		want |= p->again && (in(probe_lineage_again, name) ||
+				     (in(probe_prepare_again, name) && has_prepare_exec(btf)));
+		want |= engines && in(probe_engine, name);
 		bpf_program__set_autoload(prog, want);
 	}
 	err = spamtrace__load(p->skel);
@@ -353,357 +300,4 @@ void probe_free(struct probe *p)
 	ring_buffer__free(p->ring);
 	spamtrace__destroy(p->skel);
 	free(p);
-}
-
-/* Takes the link, or on failure destroys those from `first` on. */
-static int keep_link(struct probe *p, struct bpf_link *link, size_t first)
-{
-	int err = link ? -ENOSPC : -errno;
-
-	if (link && p->links < MAX_LINKS) {
-		p->link[p->links++] = link;
-		return 0;
-	}
-	bpf_link__destroy(link);
-	while (p->links > first)
-		bpf_link__destroy(p->link[--p->links]);
-	return err;
-}
-
-static void note_attached(struct probe *p, const struct bpf_program *prog)
-{
-	for (size_t i = 0; i < p->attached_count; i++)
-		if (p->attached[i] == prog)
-			return;
-	if (p->attached_count < MAX_ATTACHED)
-		p->attached[p->attached_count++] = prog;
-}
-
-static int attach_hook(struct probe *p, const char *const *programs)
-{
-	size_t first = p->links;
-
-	for (; *programs; programs++) {
-		struct bpf_program *prog =
-			bpf_object__find_program_by_name(p->skel->obj, *programs);
-		int err;
-
-		if (!prog || bpf_program__fd(prog) < 0)
-			return -ENOENT;
-		err = keep_link(p, bpf_program__attach(prog), first);
-		if (err)
-			return err;
-		note_attached(p, prog);
-	}
-	return 0;
-}
-
-static int attach_syscalls(struct probe *p)
-{
-	size_t first = p->links;
-	int err = attach_hook(p, syscall_programs);
-
-	for (size_t i = 0; !err && exit_tracepoints[i]; i++)
-		err = keep_link(p,
-				bpf_program__attach_tracepoint(p->skel->progs.exit_call, "syscalls",
-							       exit_tracepoints[i]),
-				first);
-	return err;
-}
-
-static void hooked(struct probe *p, const char *name)
-{
-	if (p->hook_count < MAX_TEXTS)
-		p->hooks[p->hook_count++] = name;
-}
-
-static bool loaded(const struct probe *p, const char *name)
-{
-	struct bpf_program *prog = bpf_object__find_program_by_name(p->skel->obj, name);
-
-	return prog && bpf_program__fd(prog) >= 0;
-}
-
-static void attach_queue(struct probe *p)
-{
-	const char *other = NULL;
-
-	if (p->fexit[0] && !attach_hook(p, p->fexit))
-		hooked(p, "queue (fexit)");
-	else if (p->queue_hook && (other = p->queue_hook(p->queue_arg)))
-		hooked(p, other);
-	else if (!p->no_syscalls && loaded(p, "enter_link") && !attach_syscalls(p))
-		hooked(p, "queue (syscalls)");
-	else if (loaded(p, "enter_link") || p->fexit[0])
-		note(p, "the queue hooks were refused: injections are traced, but not what becomes "
-			"of them");
-}
-
-int probe_attach(struct probe *p, int *exit_status)
-{
-	int err = attach_hook(p, lineage_programs);
-
-	if (err) {
-		*exit_status =
-			err == -EPERM || err == -EACCES ? PROBE_EXIT_PRIVILEGE : PROBE_EXIT_KERNEL;
-		return log_err(err, "the kernel refused the fork, exec and exit hooks, without "
-				    "which nothing can be traced");
-	}
-	hooked(p, "fork, exec, exit");
-	if (p->again && attach_hook(p, lineage_again))
-		note(p, "the second set of fork, exec and exit hooks was refused: under load some "
-			"messages stay without an origin");
-	attach_queue(p);
-	if (attach_hook(p, connect_programs))
-		note(p, "the connection hook was refused: SMTP sessions of scripts are not seen");
-	else
-		hooked(p, "connect");
-	if (loaded(p, "on_prepare_exec") && !attach_hook(p, prepare_programs))
-		hooked(p, "exec in place");
-	if (loaded(p, "on_prepare_exec_again"))
-		attach_hook(p, prepare_again);
-	if (p->opens && loaded(p, "script_open_enter")) {
-		if (attach_hook(p, open_programs))
-			note(p, "the file open hook was refused: engines whose memory cannot be "
-				"read stay without a script");
-		else
-			hooked(p, "script opens");
-	}
-	if (loaded(p, "enter_openat")) {
-		if (attach_hook(p, create_programs))
-			note(p, "the file creation hook was refused: Sendmail's messages are not "
-				"seen");
-		else
-			hooked(p, "queue file creation");
-	}
-	return 0;
-}
-
-void probe_want_opens(struct probe *p)
-{
-	p->opens = true;
-}
-
-int probe_attach_engine(struct probe *p, const char *path)
-{
-	static const struct {
-		const char *program, *function;
-		bool returns;
-	} calls[] = {
-		{"engine_executes", "php_execute_script", false},
-		{"engine_done", "php_request_shutdown", true},
-	};
-	size_t first = p->links;
-
-	for (size_t i = 0; i < array_size(calls); i++) {
-		LIBBPF_OPTS(bpf_uprobe_opts, opts, .func_name = calls[i].function,
-			    .retprobe = calls[i].returns);
-		struct bpf_program *prog =
-			bpf_object__find_program_by_name(p->skel->obj, calls[i].program);
-		struct bpf_link *link = NULL;
-		int err = -ENOENT;
-
-		if (prog && bpf_program__fd(prog) >= 0) {
-			errno = ENOSPC;
-			link = p->links < MAX_LINKS
-				       ? bpf_program__attach_uprobe_opts(prog, -1, path, 0, &opts)
-				       : NULL;
-			err = -errno;
-		}
-		if (!link) {
-			while (p->links > first)
-				bpf_link__destroy(p->link[--p->links]);
-			return err;
-		}
-		p->link[p->links++] = link;
-		note_attached(p, prog);
-	}
-	if (!p->engines)
-		hooked(p, "calls of unreadable engines");
-	p->engines = true;
-	return 0;
-}
-
-const char *const *probe_hooks(const struct probe *p, size_t *count)
-{
-	*count = p->hook_count;
-	return p->hooks;
-}
-
-const char *const *probe_notes(const struct probe *p, size_t *count)
-{
-	*count = p->note_count;
-	return p->notes;
-}
-
-static int update(const struct bpf_map *map, const void *key, const void *value)
-{
-	return bpf_map_update_elem(bpf_map__fd(map), key, value, BPF_ANY) ? -errno : 0;
-}
-
-int probe_set_program(struct probe *p, const struct st_inode *exe, const struct st_program *program)
-{
-	return update(p->skel->maps.programs, exe, program);
-}
-
-int probe_unset_program(struct probe *p, const struct st_inode *exe)
-{
-	return bpf_map_delete_elem(bpf_map__fd(p->skel->maps.programs), exe) ? -errno : 0;
-}
-
-int probe_set_image(struct probe *p, uint32_t index, const struct st_php_image *image)
-{
-	return update(p->skel->maps.php_images, &index, image);
-}
-
-int probe_set_base(struct probe *p, const struct st_base_key *key, const struct st_base *base)
-{
-	return update(p->skel->maps.php_bases, key, base);
-}
-
-int probe_set_queue(struct probe *p, const struct st_inode *root, const struct st_queue_root *value)
-{
-	return update(p->skel->maps.queues, root, value);
-}
-
-int probe_unset_base(struct probe *p, const struct st_base_key *key)
-{
-	return bpf_map_delete_elem(bpf_map__fd(p->skel->maps.php_bases), key) ? -errno : 0;
-}
-
-int probe_unset_queue(struct probe *p, const struct st_inode *root)
-{
-	return bpf_map_delete_elem(bpf_map__fd(p->skel->maps.queues), root) ? -errno : 0;
-}
-
-int probe_set_queue_path(struct probe *p, const char *prefix, uint32_t queue)
-{
-	struct {
-		__u32 bits;
-		char prefix[124];
-	} key = {0}; /* struct queue_path of bpf/maps.bpf.h */
-	size_t n = strlen(prefix);
-
-	if (n >= sizeof(key.prefix))
-		return -ENAMETOOLONG;
-	memcpy(key.prefix, prefix, n);
-	key.bits = (__u32)n * 8;
-	return update(p->skel->maps.queue_paths, &key, &queue);
-}
-
-int probe_fd(const struct probe *p)
-{
-	return ring_buffer__epoll_fd(p->ring);
-}
-
-int probe_read(struct probe *p, probe_fn fn, void *arg)
-{
-	p->fn = fn;
-	p->arg = arg;
-	return ring_buffer__consume(p->ring);
-}
-
-static uint64_t skips_of(const struct bpf_program *prog)
-{
-	struct bpf_prog_info info = {0};
-	__u32 len = sizeof(info);
-
-	if (bpf_program__fd(prog) < 0 || bpf_obj_get_info_by_fd(bpf_program__fd(prog), &info, &len))
-		return 0;
-	return info.recursion_misses;
-}
-
-/* How often something may have been missed because neither a program nor its AGAIN was run. The
- * kernel counts from 5.12 on. */
-static uint64_t skipped(const struct probe *p)
-{
-	uint64_t sum = 0;
-
-	for (size_t i = 0; i < p->attached_count; i++) {
-		const char *name = bpf_program__name(p->attached[i]);
-		uint64_t n = strstr(name, "_again") ? 0 : skips_of(p->attached[i]), other;
-		char twin[64];
-
-		if (!n)
-			continue;
-		snprintf(twin, sizeof(twin), "%s_again", name);
-		for (size_t j = 0; j < p->attached_count; j++)
-			if (!strcmp(bpf_program__name(p->attached[j]), twin)) {
-				other = skips_of(p->attached[j]);
-				n = other < n ? other : n;
-			}
-		sum += n;
-	}
-	return sum;
-}
-
-void probe_lost(struct probe *p, uint64_t out[ST_LOST_COUNT])
-{
-	uint64_t now = clock_boot_ns();
-
-	for (int reason = 0; reason < ST_LOST_COUNT; reason++)
-		out[reason] = __atomic_load_n(&p->skel->bss->lost[reason], __ATOMIC_RELAXED);
-	/* a system call for each program; where forks and execs are not preempted, none is skipped
-	 */
-	if (p->again || now - p->skips_at >= LOOK_SKIPS_NS) {
-		p->skips = skipped(p);
-		p->skips_at = now;
-	}
-	out[ST_LOST_SKIPPED] = p->skips;
-}
-
-const char *probe_lost_name(enum st_lost reason)
-{
-	static const char *const names[ST_LOST_COUNT] = {
-		[ST_LOST_RING_ORIGIN] = "ring-origin",   [ST_LOST_RING_LINEAGE] = "ring-lineage",
-		[ST_LOST_RING_EXEC] = "ring-exec",       [ST_LOST_RING_QUEUE] = "ring-queue",
-		[ST_LOST_RING_CONNECT] = "ring-connect", [ST_LOST_RING_OPEN] = "ring-open",
-		[ST_LOST_TASK_MAP] = "task-map",         [ST_LOST_CALL_MAP] = "call-map",
-		[ST_LOST_SOCK_MAP] = "sock-map",         [ST_LOST_SCRIPT_MAP] = "script-map",
-		[ST_LOST_SKIPPED] = "program-skipped",   [ST_LOST_READ] = "read",
-	};
-
-	return names[reason];
-}
-
-int probe_uid_totals(const struct probe *p,
-		     void (*fn)(void *arg, uint32_t uid, const struct st_uid_total *t), void *arg)
-{
-	int fd = bpf_map__fd(p->skel->maps.uid_totals);
-	__u32 key = 0, next;
-	void *at = NULL;
-
-	while (bpf_map_get_next_key(fd, at, &next) == 0) {
-		struct st_uid_total total;
-
-		if (bpf_map_lookup_elem(fd, &next, &total) == 0)
-			fn(arg, next, &total);
-		key = next;
-		at = &key;
-	}
-	return errno == ENOENT ? 0 : -errno;
-}
-
-size_t probe_costs(const struct probe *p, struct probe_cost *out, size_t max)
-{
-	struct bpf_program *prog;
-	size_t n = 0;
-
-	bpf_object__for_each_program(prog, p->skel->obj)
-	{
-		struct bpf_prog_info info = {0};
-		__u32 len = sizeof(info);
-		int fd = bpf_program__fd(prog);
-
-		if (n == max)
-			break;
-		if (fd < 0 || bpf_obj_get_info_by_fd(fd, &info, &len))
-			continue;
-		out[n++] = (struct probe_cost){.name = bpf_program__name(prog),
-					       .runs = info.run_cnt,
-					       .ns = info.run_time_ns,
-					       .insns = info.xlated_prog_len / 8,
-					       .verified = info.verified_insns};
-	}
-	return n;
 }
