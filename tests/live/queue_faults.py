@@ -61,9 +61,9 @@ class Faults:
         with open(self.tracer.stderr, encoding="utf-8", errors="replace") as f:
             return f.read()
 
-    def told(self, text, times=1):
-        """Waits until a line with that text has been said so many more times than when it was last asked."""
-        wanted = self.heard.get(text, 0) + times
+    def told(self, text, since=None):
+        """Waits until a line with that text has been said since so many were; unless given, since it was last asked."""
+        wanted = (self.heard.get(text, 0) if since is None else since) + 1
         right = wait_until(f"the line {text!r}", lambda: self.said().count(text) >= wanted, 10)
         self.heard[text] = self.said().count(text)
         return right
@@ -221,7 +221,8 @@ class Faults:
         """A disk of a few KB that is full: the MTA refuses, and so it is told."""
         # Sendmail's daemon stays in the directory that it was started in, and takes the message there
         daemon = 1 if self.mta == "sendmail" else 0
-        away = self.root + ".disk"
+        away, other = self.root + ".disk", "is another directory now"
+        since = self.said().count(other)
         os.rename(self.root, away)
         os.mkdir(self.root)
         subprocess.run(["mount", "-t", "tmpfs", "-o", "size=96k", "tmpfs", self.root], check=True)
@@ -233,7 +234,7 @@ class Faults:
                     f.flush()
         except OSError as e:
             full = e.errno == errno.ENOSPC
-        self.told("is another directory now")
+        self.told(other, since)
         before = len([r for r in self.tracer.records() if r["event"]["action"] == "mail-queued"])
         subprocess.run(["/usr/sbin/sendmail", "-t", "-i"], input=b"To: x@elsewhere.test\n\n" + b"x" * 200000,
                        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False, timeout=60)
@@ -241,10 +242,11 @@ class Faults:
         after = len([r for r in self.tracer.records() if r["event"]["action"] == "mail-queued"])
         self.result("a full disk", full and self.alive() and bool(seen) and after - before <= daemon,
                     f"{after - before} messages, samples {seen[-1:]}")
+        since = self.said().count(other)
         subprocess.run(["umount", "-l", self.root], check=True)
         os.rmdir(self.root)
         os.rename(away, self.root)
-        self.told("is another directory now")
+        self.told(other, since)
         self.result("a message after it", self.send(), "was not reported")
 
 
