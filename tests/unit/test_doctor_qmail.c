@@ -86,6 +86,7 @@ static void relaying(void **state)
 	assert_found(&t, DOCTOR_WARNING, "relay-networks", "203.0.");
 	assert_found(&t, DOCTOR_BAD, "relay-networks", "everybody");
 	assert_found(&t, DOCTOR_WARNING, "relay-names", "=.isp.example");
+	assert_not_found(&t, DOCTOR_OK, "relay-networks");
 	assert_found(&t, DOCTOR_BAD, "open-relay", "smtp_psa");
 	tree_remove(&t);
 }

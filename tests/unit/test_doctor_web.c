@@ -30,6 +30,8 @@ static void exim_relay_hosts(void **state)
 		tree_put(&t, "/etc/exim.conf", cases[i].text, 0644);
 		doctor_exim(&t.d);
 		assert_found(&t, cases[i].level, "relay-networks", cases[i].part);
+		if (cases[i].level != DOCTOR_OK)
+			assert_not_found(&t, DOCTOR_OK, "relay-networks");
 		tree_remove(&t);
 	}
 }

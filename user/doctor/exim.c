@@ -86,6 +86,9 @@ static void judge_list(struct networks *n, const char *list)
 
 static void say_networks(struct doctor *d, struct networks *n, const char *path, const char *what)
 {
+	/* before doctor_say(), which takes the names */
+	bool fine = !n->huge.all && !n->wide.all && !n->unread;
+
 	if (n->huge.all)
 		doctor_say(d, DOCTOR_BAD, AREA, "relay-networks",
 			   "remove them: these hosts send without a password", &n->huge,
@@ -98,7 +101,7 @@ static void say_networks(struct doctor *d, struct networks *n, const char *path,
 		doctor_say(d, DOCTOR_UNKNOWN, AREA, "relay-networks",
 			   "read the files and lookups it names", NULL,
 			   "%s: %zu items of %s are not addresses", path, n->unread, what);
-	if (!n->huge.all && !n->wide.all && !n->unread)
+	if (fine)
 		doctor_say(d, DOCTOR_OK, AREA, "relay-networks", NULL, NULL,
 			   "%s: %s has no wide public network", path, what);
 	doctor_names_clear(&n->huge);

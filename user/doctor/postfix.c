@@ -112,6 +112,7 @@ static void mynetworks(struct doctor *d, const struct postfix_conf *c,
 	_free_ char *style = postfix_value(c, s, "mynetworks_style");
 	struct networks n = {0};
 	char *cursor = value, *item;
+	bool fine;
 
 	if (!value && style && strcmp(style, "host") != 0) {
 		bool class = strcmp(style, "class") == 0;
@@ -134,6 +135,8 @@ static void mynetworks(struct doctor *d, const struct postfix_conf *c,
 		else
 			judge_network(&n, item);
 	}
+	/* before doctor_say(), which takes the names */
+	fine = !n.huge.all && !n.wide.all && !n.unread;
 	if (n.huge.all)
 		doctor_say(d, DOCTOR_BAD, AREA, "mynetworks",
 			   "remove them: whoever is in mynetworks sends without a password",
@@ -145,7 +148,7 @@ static void mynetworks(struct doctor *d, const struct postfix_conf *c,
 	if (n.unread)
 		doctor_say(d, DOCTOR_UNKNOWN, AREA, "mynetworks", NULL, NULL,
 			   "mynetworks: %zu tables or files could not be read as text", n.unread);
-	if (!n.huge.all && !n.wide.all && !n.unread)
+	if (fine)
 		doctor_say(d, DOCTOR_OK, AREA, "mynetworks", NULL, NULL,
 			   "mynetworks: no wide public network");
 	doctor_names_clear(&n.huge);

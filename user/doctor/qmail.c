@@ -288,6 +288,7 @@ static void relay_list(struct doctor *d, const char *path)
 	_free_ char *text = NULL;
 	char *cursor, *line, *address;
 	size_t rules = 0;
+	bool fine;
 
 	if (doctor_read(d, path, &text, NULL) != 0)
 		return;
@@ -306,6 +307,8 @@ static void relay_list(struct doctor *d, const char *path)
 		else if (width == NET_NONE)
 			doctor_name(&odd, address);
 	}
+	/* before doctor_say(), which takes the names */
+	fine = !huge.all && !wide.all && !odd.all && rules;
 	if (huge.all)
 		doctor_say(d, DOCTOR_BAD, AREA, "relay-networks",
 			   "remove RELAYCLIENT from these rules and rebuild the cdb with tcprules",
@@ -319,7 +322,7 @@ static void relay_list(struct doctor *d, const char *path)
 			   "use addresses: a name in the DNS is chosen by whoever runs the reverse "
 			   "zone",
 			   &odd, "%s lets clients relay by name", path);
-	if (!huge.all && !wide.all && !odd.all && rules)
+	if (fine)
 		doctor_say(d, DOCTOR_OK, AREA, "relay-networks", NULL, NULL,
 			   "%s: %zu relay rules, none wider than a /24", path, rules);
 	doctor_names_clear(&huge);
