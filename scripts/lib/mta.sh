@@ -134,6 +134,9 @@ start_sendmail() {
 		FEATURE(`accept_unresolvable_domains')dnl
 		FEATURE(`nocanonify')dnl
 		FEATURE(`promiscuous_relay')dnl
+		define(`confAUTH_MECHANISMS', `PLAIN LOGIN')dnl
+		TRUST_AUTH_MECH(`PLAIN LOGIN')dnl
+		define(`confAUTH_OPTIONS', `A')dnl
 		DAEMON_OPTIONS(`Family=inet, Name=MTA, Port=smtp, Addr=127.0.0.1')dnl
 		MAILER(`local')dnl
 		MAILER(`smtp')dnl
@@ -153,10 +156,16 @@ start_sendmail() {
 		m4 -D_CF_DIR_=/usr/share/sendmail/cf/ /usr/share/sendmail/cf/m4/cf.m4 "$f.mc" >"$f.cf" || exit
 	done) 2>"$logs/sendmail-m4.log" || server_died "sendmail.cf" "$logs/sendmail-m4.log" || return
 	printf 'stage.example.test\nlocalhost\n' >/etc/mail/local-host-names
-	mkdir -p /var/run/sendmail/mta /var/run/sendmail/msp
+	mkdir -p /etc/sasl2 /var/run/sendmail/mta /var/run/sendmail/msp
 	chown smmta:smmsp /var/run/sendmail/mta
 	chown smmsp:smmsp /var/run/sendmail/msp
 	newaliases >/dev/null 2>&1 || :
+	# The mailbox of SMTP AUTH; libsasl2 takes what follows the @ as the realm.
+	printf '%s\n' 'pwcheck_method: auxprop' 'auxprop_plugin: sasldb' 'mech_list: PLAIN LOGIN' \
+		>/etc/sasl2/Sendmail.conf
+	echo secret | saslpasswd2 -p -c -u shop.test info 2>"$logs/sendmail-sasl.log" ||
+		server_died "saslpasswd2" "$logs/sendmail-sasl.log" || return
+	chmod 0600 /etc/sasldb2
 	/usr/sbin/sendmail-mta -bd -q1h >"$logs/sendmail-start.log" 2>&1 ||
 		server_died "sendmail did not start" "$logs/sendmail-start.log" || return
 	wait_for_port 25

@@ -5,6 +5,7 @@ administrators do, and compares the books with the MTA's own log. Runs inside a 
 tests/live/books."""
 import argparse
 import glob
+import json
 import os
 import pwd
 import random
@@ -38,12 +39,15 @@ OUTSIDE, SINK, NOBODY, FORWARDED = "x@elsewhere.test", "sink@localhost", "nobody
 ABLE = {
     "postfix": {"smtp", "auth", "bs", "forward", "unknown"},
     "exim": {"smtp", "auth", "bs", "unknown"},
-    "sendmail": {"smtp", "bs", "unknown"},  # SMTP AUTH needs SASL modules that its packages leave out
+    "sendmail": {"smtp", "auth", "bs", "unknown"},
     "nullmailer": {"relay"},
-    "qmail": {"smtp", "auth", "bs", "forward", "unknown"},
+    "qmail": {"smtp", "auth", "bs", "forward", "unknown", "listed"},
 }
 # source -> (share of all messages, messages of one run or session)
-MIX = {"script": (20, 1), "cli": (18, 4), "user": (22, 1), "bs": (9, 3), "smtp": (21, 5), "auth": (10, 3)}
+MIX = {"script": (20, 1), "cli": (18, 4), "user": (22, 1), "bs": (9, 3), "smtp": (21, 5), "auth": (10, 3),
+       "listed": (8, 2)}
+# qmail: /etc/tcp.smtp gives this client RELAYCLIENT, and no other (books.sh)
+LISTED, UNLISTED = "127.0.0.9", "127.0.0.1"
 
 
 @dataclass
@@ -56,7 +60,7 @@ class Plan:
 
     @property
     def source(self):
-        return {"bs": "user", "auth": "smtp-auth"}.get(self.way, self.way)
+        return {"bs": "user", "auth": "smtp-auth", "listed": "smtp"}.get(self.way, self.way)
 
 
 def user_of(site):
@@ -98,16 +102,23 @@ class Books:
         elif way in ("user", "bs"):
             p.fields = {"file.path": None, "user.id": str(10000 + site)}
         else:
-            p.fields = {"client.ip": "127.0.0.1", "file.path": None}
+            p.fields = {"client.ip": self.client(way, site), "file.path": None, "spamtrace.auth_user": None}
             if way == "auth":
                 p.fields["spamtrace.auth_user"] = "info@shop.test"
         self.sent[p.sender] = p
         return p
 
+    def client(self, way, site):
+        """Where a white list decides, half of those who log in are on it."""
+        on_it = "listed" in self.able and (way == "listed" or (way == "auth" and site % 2 == 0))
+        return LISTED if on_it else UNLISTED
+
     def recipient(self, way, i):
         if "relay" in self.able:
             return ("reject@elsewhere.test" if way == "user" and i % 8 == 3 else
                     "ok@elsewhere.test" if i % 3 == 1 else OUTSIDE)
+        if way == "smtp" and "listed" in self.able:
+            return SINK
         if way == "user" and i % 6 == 3:
             return NOBODY
         if way == "user" and i % 6 == 5:
@@ -117,7 +128,7 @@ class Books:
     def jobs(self):
         jobs = []
         for way, (share, group) in MIX.items():
-            if way in ("bs", "smtp", "auth") and way not in self.able:
+            if way in ("bs", "smtp", "auth", "listed") and way not in self.able:
                 continue
             for n in range(max(1, self.total * share // 100 // group)):
                 site = SITES[n % len(SITES)]
@@ -171,11 +182,12 @@ class Books:
                 if a[:1] not in (b"2", b"3"):
                     raise RuntimeError(f"-bs: {line[:60]}: {a}")
 
-    def session(self):
-        return smtplib.SMTP("127.0.0.1", 25, local_hostname="books.test", timeout=60)
+    def session(self, client=None):
+        client = client or self.client("listed", 0)
+        return smtplib.SMTP("127.0.0.1", 25, local_hostname="books.test", timeout=60, source_address=(client, 0))
 
     def send_smtp(self, plans, login=False):
-        with self.session() as s:
+        with self.session(plans[0].fields["client.ip"]) as s:
             s.ehlo()
             if login:
                 s.login("info@shop.test", "secret")
@@ -184,6 +196,18 @@ class Books:
 
     def send_auth(self, plans):
         self.send_smtp(plans, login=True)
+
+    def send_listed(self, plans):
+        self.send_smtp(plans)
+
+    def relays(self, client):
+        """May a client send to elsewhere without a login?"""
+        with self.session(client) as s:
+            s.ehlo()
+            s.mail("relay@truth.test")
+            answer = s.rcpt(OUTSIDE)[0]
+            s.rset()
+        return answer == 250
 
     def send_reset(self, _):
         with self.session() as s:
@@ -398,6 +422,10 @@ def main():
     extra.append(("removals by hand are reported", "" if wait_until("the removals", lambda: sum(
         r["event"]["action"] == "mail-removed" and r["spamtrace"].get("remover") == "administrator"
         for r in tracer.records()) >= removed, 10) else "not all of them"))
+    if "auth" in books.able:
+        extra.append(("spamtrace auth", auth_differs(books)))
+    if "listed" in books.able:
+        extra += white_lists(books)
     if mta == "qmail":
         extra += orphans(books, tracer)
     wait_until("as many removals", lambda: sum(
@@ -426,6 +454,49 @@ def main():
         passed, failed = passed + caught, failed + (not caught)
     with open(f"{args.out}/result", "w", encoding="ascii") as f:
         f.write(f"{passed} {failed}\n")
+
+
+def auth_differs(books):
+    """What `spamtrace auth` counts of the log, against what was sent: messages, or logins where the
+    log does not join them to messages (qmail)."""
+    said = subprocess.run(["spamtrace", "auth", "-o", "json", books.log_path], capture_output=True, text=True,
+                          check=False).stdout
+    users = [r for r in map(json.loads, said.splitlines()) if r["event"]["action"] == "auth-user"]
+    mine = [p for p in books.sent.values() if p.way == "auth"]
+    name, wanted = ("logins", len(mine) // MIX["auth"][1]) if books.mta == "qmail" else ("messages", len(mine))
+    found = {u["user"]["name"]: u["spamtrace"]["auth"] for u in users}
+    wrong = [f"{n}: {found.get('info@shop.test', {}).get(n)} instead of {want}" for n, want in (
+        (name, wanted), ("addresses", len({p.fields["client.ip"] for p in mine})), ("failures", 0))
+        if found.get("info@shop.test", {}).get(n) != want]
+    return "; ".join(wrong + [f"{set(found)} logged in"] * (set(found) != {"info@shop.test"}))
+
+
+def white_lists(books):
+    """Who relays without a login by which rules, and what `spamtrace doctor` says of those."""
+    path = "/etc/tcp.smtp"
+    with open(path, encoding="ascii") as f:
+        mine = f.read()
+    rule = '%s:allow,RELAYCLIENT=""\n'
+    checks = []
+    for name, rules, level, relaying in (
+            ("one client", mine, "ok", {LISTED}),
+            ("a wide network", mine + rule % "198.51.", "warning", {LISTED}),
+            ("names", mine + rule % "=.isp.example", "warning", {LISTED}),
+            ("everybody", rule % "", "bad", {LISTED, UNLISTED})):
+        with open(path, "w", encoding="ascii") as f:
+            f.write(rules)
+        said = subprocess.run(["spamtrace", "doctor", "-o", "json"], capture_output=True, text=True, check=False)
+        doctor = [r["spamtrace"]["doctor"] for r in map(json.loads, said.stdout.splitlines())]
+        found = {d["level"] for d in doctor if d["area"] == "qmail" and d["check"] in ("relay-networks", "relay-names")}
+        wrong = [] if found == {level} else [f"doctor says {found}, not {level}"]
+        if level == "bad" and said.returncode != 1:
+            wrong.append(f"doctor ends with {said.returncode}")
+        if (may := {c for c in (LISTED, UNLISTED) if books.relays(c)}) != relaying:
+            wrong.append(f"{may} may relay")
+        checks.append((f"a white list of {name}", "; ".join(wrong)))
+    with open(path, "w", encoding="ascii") as f:
+        f.write(mine)
+    return checks
 
 
 def orphans(books, tracer):

@@ -43,6 +43,10 @@ sendmail)
 	echo 'nobody-here: nobody-there' >>/etc/aliases
 	newaliases >/dev/null 2>&1
 	;;
+qmail)
+	# one client relays without a login; books.py changes the list
+	printf '%s\n' '127.0.0.9:allow,RELAYCLIENT=""' ':allow' >/etc/tcp.smtp
+	;;
 esac
 start_fpm fpm
 start_proxy px 8082 fpm unix

@@ -177,10 +177,15 @@ def controls(judge_with, records):
     for i, r in enumerate(records):
         if action(r) == "mail-attempted" and not attempt(r):
             continue
+        if get(r, "spamtrace.remover") == "aborted":  # never was a message: no log has it
+            continue
         if action(r) != "mail-queued" or (get(r, "spamtrace.source") in KINDS["local"] and get(r, "email.sender.address")):
             first.setdefault(action(r), i)
         if action(r) == "queue-sampled":
             first["last-sample"] = i
+        if action(r) == "mail-queued" and get(r, "spamtrace.source") in ("smtp", "smtp-auth"):
+            if get(r, "spamtrace.bytes") is not None:
+                first.setdefault(get(r, "spamtrace.source"), i)
     changes = [
         ("a message's source", "mail-queued", lambda r: put(r, "spamtrace.source", "forward")),
         ("a message's id", "mail-queued", lambda r: put(r, "email.local_id", "0")),
@@ -189,6 +194,13 @@ def controls(judge_with, records):
         ("an unexplained message", "last-sample", lambda r: get(r, "spamtrace.queue").update(unexplained=1)),
         ("the queue's growth", "last-sample", lambda r: get(r, "spamtrace.queue").update(growth=12345)),
     ]
+    if "smtp-auth" in first:
+        changes += [
+            ("a login that is not reported", "smtp-auth", lambda r: put(r, "spamtrace.source", "smtp")),
+            ("a login's mailbox", "smtp-auth", lambda r: put(r, "spamtrace.auth_user", "other@shop.test")),
+            ("a client without a login", "smtp", lambda r: put(r, "spamtrace.source", "smtp-auth")),
+            ("a client's address", "smtp", lambda r: put(r, "client.ip", "192.0.2.1")),
+        ]
     results = []
     for what, kind, change in changes:
         if kind not in first:

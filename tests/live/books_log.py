@@ -88,14 +88,20 @@ def exim(text):
 
 
 def sendmail(text):
-    """The daemon's lines say daemon=MTA; those of the submission program lead to its ids."""
-    log, submitted, known, open_, bounced = Log(), {}, {}, set(), set()
+    """The daemon's lines say daemon=MTA; those of the submission program lead to its ids. A login
+    stands once a session, in a line of the daemon process that then takes its messages."""
+    log, submitted, known, open_, bounced, logins = Log(), {}, {}, set(), set(), {}
     for line in text.split("\n"):
-        m = re.search(r"(?:sendmail|sm-mta|sm-msp)\S*\[\d+\]: (\w{14}): (.*)", line)
+        m = re.search(r"(?:sendmail|sm-mta|sm-msp)\S*\[(\d+)\]: (?:(\w{14}): )?(.*)", line)
         if not m:
             continue
-        qid, rest = m.groups()
-        if n := re.match(r"(\w{14}): (?:DSN|postmaster notify|return to sender): ", rest):
+        pid, qid, rest = m.groups()
+        if n := re.match(r"AUTH=server, relay=.*?, authid=(\S+), mech=", rest):
+            logins[pid] = n[1]
+        elif not qid:
+            if "connect from " in rest or rest.startswith("NOQUEUE: "):
+                logins.pop(pid, None)
+        elif n := re.match(r"(\w{14}): (?:DSN|postmaster notify|return to sender): ", rest):
             if qid in known:
                 bounced.add(qid)
                 known[n[1]] = Message(n[1], "bounce", "", parent=qid)
@@ -105,6 +111,8 @@ def sendmail(text):
             known[qid] = Message(qid, "network", "" if n[1] == "<>" else n[1])
             client = re.search(r"relay=.*?\[([0-9a-f.:]+)\]", n[3])
             known[qid].client = client and client[1]
+            if pid in logins:
+                known[qid].kind, known[qid].user = "auth", logins[pid]
             log.messages.append(known[qid])
             open_.add(qid)
         elif n := re.search(r"stat=Sent \((\w{14}) Message accepted", rest):

@@ -22,7 +22,8 @@
 
 struct file {
 	char id[QUEUE_ID_MAX];
-	bool again, gone, stale, local, network, bounce;
+	bool again, gone, stale, local, network, bounce, authenticated;
+	char mailbox[16];          /* that the log names */
 	char daemon[16];           /* that the log names */
 	char parent[QUEUE_ID_MAX]; /* that the file of a bounce names */
 	uint16_t port;             /* of an SMTP client on this machine */
@@ -137,6 +138,8 @@ static void world_queued(void *arg, const struct queued *q)
 		say(w, " bounces %s", q->facts.parent_id);
 	if (q->actor.peer[0])
 		say(w, " run %d", q->actor.run);
+	if (q->facts.auth_user[0])
+		say(w, " by %s%s", q->facts.auth_user, q->logged ? " (log)" : "");
 	if (q->doubt)
 		say(w, " (%s)", q->doubt);
 	say(w, "\n");
@@ -219,6 +222,7 @@ static int world_facts(void *arg, struct mta_queue *q, int fd, const char *id, u
 	out->local = f->local;
 	out->from_network = f->network;
 	out->bounce = f->bounce;
+	out->authenticated = f->authenticated;
 	strcpy(out->parent_id, f->parent);
 	out->uid = f->uid;
 	out->client_port = f->port;
@@ -234,6 +238,14 @@ static const char *world_daemon(void *arg, const struct queued *q, struct messag
 
 	(void)out;
 	return f->daemon[0] ? f->daemon : NULL;
+}
+
+/* What the log says of who logged in: "mailbox" of the file. */
+static const char *world_mailbox(void *arg, const struct queued *q)
+{
+	struct file *f = world_file(arg, q->id);
+
+	return f->mailbox[0] ? f->mailbox : NULL;
 }
 
 static void world_close(void *arg, int fd)
@@ -305,6 +317,7 @@ static struct world *world_new(const struct mta *mta)
 		.facts = world_facts,
 		.close = world_close,
 		.daemon = world_daemon,
+		.mailbox = world_mailbox,
 		.program = world_program_path,
 		.environment = world_environment,
 		.still_running = world_still_running,
@@ -356,7 +369,7 @@ static void world_exec(struct world *w, uint32_t pid, const char *base, const ch
  *	exit PID [CODE [SIGNAL]]	link|rename|create PID NEW [OLD], unlink PID NAME
  *	queue N				(what follows happens in queue N)
  *	file ID [again] [ready] [gone] [stale] [local] [network] [bounce] [parent ID] [daemon NAME]
- *[uid N] [port N] connect PID PORT STATE [SCRIPT]	tick SECONDS
+ *[authenticated] [mailbox NAME] [uid N] [port N]	connect PID PORT STATE [SCRIPT]	tick SECONDS
  *	peer 0 NAME	(cleanup has the next messages from this daemon)
  *	socket PORT	(who commits next holds an SMTP session from this port of 127.0.0.1)
  *	function	(workers are in pfsockopen())
@@ -388,6 +401,10 @@ static void step_file(struct world *w, char *words)
 			snprintf(f->parent, sizeof(f->parent), "%s", strtok(NULL, " "));
 		else if (!strcmp(word, "daemon"))
 			snprintf(f->daemon, sizeof(f->daemon), "%s", strtok(NULL, " "));
+		else if (!strcmp(word, "authenticated"))
+			f->network = f->authenticated = true;
+		else if (!strcmp(word, "mailbox"))
+			snprintf(f->mailbox, sizeof(f->mailbox), "%s", strtok(NULL, " "));
 		else if (!strcmp(word, "uid"))
 			f->uid = atoi(strtok(NULL, " "));
 		else if (!strcmp(word, "port"))

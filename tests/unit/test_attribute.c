@@ -1014,6 +1014,30 @@ static void smtp_logins(void **state)
 	}
 }
 
+/* Sendmail: the file says that there was a login, and correlate had the mailbox from the log. */
+static void sendmail_logins(void **state)
+{
+	_scene_;
+	const struct mail_event *e;
+
+	(void)state;
+	s->queued.injection = NULL;
+	s->queued.has_facts = true;
+	s->queued.facts.from_network = true;
+	e = queued(s);
+	assert_int_equal(e->source, SOURCE_SMTP);
+	s->queued.facts.authenticated = true;
+	e = queued(s);
+	assert_int_equal(e->source, SOURCE_SMTP_AUTH);
+	expect_str(e->auth_user, NULL);
+	snprintf(s->queued.facts.auth_user, sizeof(s->queued.facts.auth_user), "info@shop.test");
+	s->queued.logged = true;
+	e = queued(s);
+	assert_int_equal(e->source, SOURCE_SMTP_AUTH);
+	expect_str(e->auth_user, "info@shop.test");
+	assert_true(has(e, EVIDENCE_MAIL_LOG));
+}
+
 /* Postfix: the file is gone, and cleanup's peer says what it was. */
 static void a_peer_without_a_file(void **state)
 {
@@ -1197,6 +1221,7 @@ int main(void)
 		cmocka_unit_test(a_uid_without_a_name_and_a_container),
 		cmocka_unit_test(every_source),
 		cmocka_unit_test(smtp_logins),
+		cmocka_unit_test(sendmail_logins),
 		cmocka_unit_test(a_peer_without_a_file),
 		cmocka_unit_test(what_the_file_says_when_nobody_was_seen),
 		cmocka_unit_test(attempts),

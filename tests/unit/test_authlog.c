@@ -240,6 +240,37 @@ static void lines_are_read(void **state)
 	}
 }
 
+/* Sendmail's own word for a session with a login, and one that the sender chose. */
+static void sendmail_says_authenticated(void **state)
+{
+	static const struct {
+		const char *sender, *proto;
+		bool authenticated;
+	} cases[] = {
+		{"<a@b>", "ESMTPA", true},
+		{"<a@b>", "ESMTPSA", true},
+		{"<a@b>", "ESMTP", false},
+		{"<a@b>", "ESMTPAS", false},
+		{"<\", proto=ESMTPA, \"@b>", "ESMTP", false},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct auth_event e;
+		char line[512];
+		int n = snprintf(line, sizeof(line),
+				 "Nov 21 18:55:23 s sendmail[4703]: 6AM1ou0P004703: from=%s, "
+				 "size=93, class=0, nrcpts=1, msgid=<1@s>, proto=%s, daemon=MTA, "
+				 "relay=localhost [127.0.0.1]",
+				 cases[i].sender, cases[i].proto);
+
+		e = parse(line, (size_t)n);
+		assert_int_equal(e.kind, AUTH_SUBMITTED);
+		assert_int_equal(e.pid, 4703);
+		assert_int_equal(e.authenticated, cases[i].authenticated);
+	}
+}
+
 static void stamps_become_times(void **state)
 {
 	static const struct {
@@ -604,6 +635,7 @@ static void logs_are_found_oldest_first(void **state)
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
+		cmocka_unit_test(sendmail_says_authenticated),
 		cmocka_unit_test(lines_are_read),
 		cmocka_unit_test(stamps_become_times),
 		cmocka_unit_test(damaged_lines_do_no_harm),

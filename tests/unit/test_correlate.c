@@ -506,6 +506,23 @@ static const struct story postfix_peers[] = {
 
 /* Sendmail's process holds the session; the file may be gone before it could be read. */
 static const struct story sendmail_sessions[] = {
+	{"a login that the log has named already",
+	 "file 6AM0ag2p020488 authenticated mailbox joe\ncreate 51 qf6AM0ag2p020488\nidle\n",
+	 "queued 6AM0ag2p020488 unseen by joe (log)\n"},
+	{"a login that the log names a moment later",
+	 "file 6AM0ag2p020488 authenticated\ncreate 51 qf6AM0ag2p020488\ntick 1\n"
+	 "file 6AM0ag2p020488 mailbox joe\ntick 1\nidle\n",
+	 "queued 6AM0ag2p020488 unseen by joe (log)\n"},
+	{"delivered meanwhile",
+	 "file 6AM0ag2p020488 authenticated\ncreate 51 qf6AM0ag2p020488\n"
+	 "unlink 51 qf6AM0ag2p020488\nfile 6AM0ag2p020488 mailbox joe\ntick 1\nidle\n",
+	 "removed 6AM0ag2p020488\nqueued 6AM0ag2p020488 unseen by joe (log)\n"},
+	{"a login that the log never names",
+	 "file 6AM0ag2p020488 authenticated\ncreate 51 qf6AM0ag2p020488\ntick 1\ntick 2\nidle\n",
+	 "queued 6AM0ag2p020488 unseen\n"},
+	{"the log is not asked about a file without a login",
+	 "file 6AM0ag2p020488 network mailbox joe\ncreate 51 qf6AM0ag2p020488\nidle\n",
+	 "queued 6AM0ag2p020488 unseen\n"},
 	{"a script's session, and no file",
 	 "connect 100 40000 2 /a.php\nconnect 100 40000 1\nsocket 40000\nfile 6AM0ag2p020488 "
 	 "gone\ncreate 51 df6AM0ag2p020488\ncreate 51 qf6AM0ag2p020488\nsocket 0\n"

@@ -156,6 +156,38 @@ static void postfix_daemons(void **state)
 	assert_null(logins_by_id(l, "D94501A88A8", 0));
 }
 
+/* Sendmail: the session's login by pid, its messages by pid and id. */
+static void sendmail_sessions(void **state)
+{
+#define SM_LOGIN(pid, user)                                                                        \
+	"Nov 22 01:51:23 h sendmail[" pid                                                          \
+	"]: AUTH=server, relay=localhost [127.0.0.1], authid=" user ", mech=PLAIN, bits=0\n"
+#define SM_FROM(pid, id, sender, proto)                                                            \
+	"Nov 22 01:51:23 h sendmail[" pid "]: " id ": from=<" sender ">, size=14, class=0, "       \
+	"nrcpts=1, msgid=<1@h>, proto=" proto ", daemon=MTA, relay=localhost [127.0.0.1]\n"
+	__attribute__((cleanup(logins_freep))) struct logins *l = NULL;
+
+	(void)state;
+	assert_int_equal(logins_open(root, &l), 0);
+	append(SM_LOGIN("4703", "info@shop.test") SM_FROM("4703", "6AM1ou0P004703", "a@b", "ESMTPA")
+		       SM_FROM("4703", "6AM1ou0Q004703", "a@b", "ESMTPSA"));
+	assert_string_equal(logins_by_id(l, "6AM1ou0P004703", 0), "info@shop.test");
+	assert_string_equal(logins_by_id(l, "6AM1ou0Q004703", 0), "info@shop.test");
+	/* the pid is used again: no login, whatever the sender calls itself; one that was not seen
+	 */
+	append(SM_FROM("4703", "6AM1ou0R004703", "a@b", "ESMTP")
+		       SM_FROM("4703", "6AM1ou0S004703", "\", proto=ESMTPA,\"@b", "ESMTP")
+			       SM_FROM("4704", "6AM1ou0T004704", "a@b", "ESMTPA"));
+	assert_null(logins_by_id(l, "6AM1ou0R004703", 0));
+	assert_null(logins_by_id(l, "6AM1ou0S004703", 0));
+	assert_null(logins_by_id(l, "6AM1ou0T004704", 0));
+	append(SM_LOGIN("4703", "joe") SM_FROM("4703", "6AM1ou0U004703", "a@b", "ESMTPA"));
+	assert_string_equal(logins_by_id(l, "6AM1ou0U004703", 0), "joe");
+	/* a checker's login is no Sendmail session's */
+	append(LOGIN("4710", "info@shop.test") SM_FROM("4710", "6AM1ou0V004710", "a@b", "ESMTPA"));
+	assert_null(logins_by_id(l, "6AM1ou0V004710", 0));
+}
+
 static void no_log_yet(void **state)
 {
 	__attribute__((cleanup(logins_freep))) struct logins *l = NULL;
@@ -171,7 +203,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_log_that_grows),   cmocka_unit_test(a_line_in_two_pieces),
 		cmocka_unit_test(truncated_in_place), cmocka_unit_test(postfix_daemons),
-		cmocka_unit_test(no_log_yet),
+		cmocka_unit_test(sendmail_sessions),  cmocka_unit_test(no_log_yet),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);

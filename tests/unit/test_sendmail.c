@@ -148,6 +148,40 @@ static void test_forged_submission(void **state)
 	close(q.fd);
 }
 
+/* As Debian 12's 8.17.1 writes it after AUTH PLAIN: that there was a login, not whose. */
+static void test_login(void **state)
+{
+	static const struct {
+		const char *r;
+		bool authenticated;
+	} cases[] = {{"ESMTPA", true}, {"ESMTPSA", true}, {"ESMTP", false}, {"ESMTPAX", false}};
+
+	(void)state;
+	fixture_dir("mqueue");
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		struct message_facts f = {0};
+		struct mta_queue q;
+		char text[640];
+
+		snprintf(text, sizeof(text),
+			 "V8\nT1795312283\nFs\n$_localhost [127.0.0.1]\n$r%s\n$s[127.0.0.1]\n"
+			 "${daemon_flags}\nS<auth1@truth.test>\nrRFC822; x@elsewhere.test\n"
+			 "RPFD:<x@elsewhere.test>\nH??Received: from [127.0.0.1] (localhost "
+			 "[127.0.0.1])\n\t(authenticated bits=0)\n\tby stage.example.test "
+			 "(8.17.1.9/8.17.1.9/Debian-2+deb12u2) with ESMTPA id " ID
+			 "\n\tfor <x@elsewhere.test>; x\nH??Subject: a\n.\n",
+			 cases[i].r);
+		fixture_text("mqueue/qf" ID, text);
+		q = fixture_queue(&mta_sendmail, "mqueue");
+		assert_int_equal(fixture_facts(&q, ID, 0, &f), 0);
+		assert_true(f.from_network && !f.local);
+		assert_int_equal(f.authenticated, cases[i].authenticated);
+		assert_string_equal(f.auth_user, "");
+		assert_string_equal(f.client_ip, "127.0.0.1");
+		close(q.fd);
+	}
+}
+
 static void test_bounce(void **state)
 {
 	struct message_facts f = {0};
@@ -264,15 +298,11 @@ static void test_count(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_interpret),
-		cmocka_unit_test(test_classify),
-		WITH_QUEUE(test_facts),
-		WITH_QUEUE(test_client_queue),
-		WITH_QUEUE(test_forged_submission),
-		WITH_QUEUE(test_bounce),
-		WITH_QUEUE(test_own_bounce),
-		WITH_QUEUE(test_hostile),
-		WITH_QUEUE(test_count),
+		cmocka_unit_test(test_login),    cmocka_unit_test(test_interpret),
+		cmocka_unit_test(test_classify), WITH_QUEUE(test_facts),
+		WITH_QUEUE(test_client_queue),   WITH_QUEUE(test_forged_submission),
+		WITH_QUEUE(test_bounce),         WITH_QUEUE(test_own_bounce),
+		WITH_QUEUE(test_hostile),        WITH_QUEUE(test_count),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -103,6 +103,11 @@ static void explain_network(const struct message_view *m, char *out, size_t size
 		    "known to others: "
 		    "change it; spamtrace auth shows the addresses that use it.",
 		    ip, f->auth_user);
+	else if (f->authenticated)
+		add(out, size,
+		    "%s logged in and sent it by SMTP; the file does not say as whom, the mail log "
+		    "does: look for the queue id there, or at spamtrace auth.",
+		    ip);
 	else if (is_loopback(f->client_ip))
 		add(out, size,
 		    "A program on this host spoke SMTP to %s, as mail libraries of PHP, webmail "

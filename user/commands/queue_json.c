@@ -139,7 +139,7 @@ static const char *source_of(const struct message_facts *f)
 {
 	if (f->bounce)
 		return "bounce";
-	if (*f->auth_user)
+	if (*f->auth_user || (f->from_network && f->authenticated))
 		return "smtp-auth";
 	return f->from_network ? "smtp" : NULL;
 }

@@ -18,6 +18,8 @@ void queue_origin(const struct message_facts *f, char *out, size_t size)
 		snprintf(out, size, "bounce");
 	else if (*f->auth_user)
 		snprintf(out, size, "auth %s", f->auth_user);
+	else if (f->from_network && f->authenticated)
+		snprintf(out, size, "auth from %s", *f->client_ip ? f->client_ip : "unknown");
 	else if (f->from_network)
 		snprintf(out, size, "network %s", *f->client_ip ? f->client_ip : "unknown");
 	else if (queue_uid(f) >= 0)

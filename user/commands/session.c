@@ -176,6 +176,13 @@ static const char *daemon_of(void *arg, const struct queued *q, struct message_f
 	return name;
 }
 
+static const char *mailbox(void *arg, const struct queued *q)
+{
+	struct session *s = arg;
+
+	return logins_by_id(s->logins, q->id, a_little_before(q->time));
+}
+
 static struct balance *balance_of(struct session *s, const struct mta_queue *q)
 {
 	return &s->balances[q - s->queues];
@@ -358,6 +365,7 @@ void session_callbacks(struct session *s, struct correlate_ops *c, struct attrib
 			.counted = on_counted,
 			.orphaned = on_orphaned,
 			.daemon = daemon_of,
+			.mailbox = s->logins ? mailbox : NULL,
 			.connected = on_connected,
 			.open = open_message,
 			.facts = read_facts,

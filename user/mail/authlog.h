@@ -38,6 +38,7 @@ struct auth_event {
 	char user[256];     /* as logged, hostile bytes; "": not named */
 	uint8_t client[16]; /* IPv6, or IPv4 mapped into it */
 	bool has_client;
+	bool authenticated; /* AUTH_SUBMITTED: the line itself says that a login came before it */
 	bool cut;           /* the user's name was longer than `user`, and is cut */
 	char id[32];        /* queue id, "": none */
 	uint32_t pid;       /* 0: not logged */

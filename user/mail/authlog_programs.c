@@ -219,6 +219,18 @@ static void sendmail_relay(struct span s, struct auth_event *e)
 		auth_set_client(e, bracketed(span_after(s, at)));
 }
 
+/* ", proto=ESMTPA" of a session with a login (RFC 3848), after all that the client chose. */
+static bool sendmail_authenticated(struct span s)
+{
+	size_t at = span_rfind(s, ", proto=");
+	struct span proto;
+
+	if (at == s.n)
+		return false;
+	proto = span_after(s, at + 8);
+	return span_starts(proto, "ESMTPA,") || span_starts(proto, "ESMTPSA,");
+}
+
 static void sendmail(struct span s, struct auth_event *e)
 {
 	size_t id = queue_id(s), at;
@@ -250,6 +262,7 @@ static void sendmail(struct span s, struct auth_event *e)
 		sendmail_relay(s, e);
 		at = span_find(s, ", nrcpts=");
 		e->recipients = at < s.n ? span_number(span_after(s, at + 9)) : -1;
+		e->authenticated = sendmail_authenticated(s);
 	}
 }
 

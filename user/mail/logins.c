@@ -27,6 +27,8 @@ struct login {
 	char id[32], user[256];
 	const char *daemon; /* Postfix: that made the message `id`; a line of its own */
 	char parent[32];
+	enum auth_source session;
+	uint64_t host; /* as auth_event has it: a log may be of more than one */
 	uint64_t seen; /* boot ns */
 };
 
@@ -174,6 +176,31 @@ static void take_postfix(struct logins *l, const char *line, size_t len)
 	}
 }
 
+/*
+ * Sendmail names the user once, by the pid of the session, and each message by pid and id. A later
+ * process with that pid has a login of its own before it says that there was one.
+ */
+static void take_sendmail(struct logins *l, const struct auth_event *e)
+{
+	size_t have = l->next < LOGINS_MAX ? l->next : LOGINS_MAX;
+	struct login *to;
+
+	if (!e->authenticated || !e->pid || !e->id[0])
+		return;
+	for (size_t i = 1; i <= have; i++) {
+		struct login at = l->login[(l->next - i) % LOGINS_MAX];
+
+		if (at.session != AUTH_SENDMAIL || at.pid != e->pid || at.host != e->host)
+			continue;
+		/* again, so that a long session's is never too old */
+		to = add(l);
+		at.seen = to->seen;
+		*to = at;
+		text_copy(to->id, sizeof(to->id), e->id);
+		return;
+	}
+}
+
 static void take(struct logins *l, const char *line, size_t len)
 {
 	struct auth_event e;
@@ -181,10 +208,14 @@ static void take(struct logins *l, const char *line, size_t len)
 
 	take_postfix(l, line, len);
 	authlog_parse(line, len, &l->clock, &e);
+	if (e.source == AUTH_SENDMAIL && e.kind == AUTH_SUBMITTED)
+		take_sendmail(l, &e);
 	if (!e.user[0] || (e.kind != AUTH_LOGIN && e.kind != AUTH_MESSAGE) || (!e.pid && !e.id[0]))
 		return;
 	to = add(l);
 	to->pid = e.kind == AUTH_LOGIN ? e.pid : 0;
+	to->session = e.source;
+	to->host = e.host;
 	text_copy(to->id, sizeof(to->id), e.id);
 	text_copy(to->user, sizeof(to->user), e.user);
 }

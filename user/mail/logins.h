@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * Who logged in to send mail lately, from this host's mail log as it grows: what the queue files of
- * qmail never say, and those of Postfix not when they are gone. Knows the log's file, authlog.h its
- * lines.
+ * qmail and Sendmail never say, and those of Postfix not when they are gone. Knows the log's file,
+ * authlog.h its lines.
  */
 #ifndef ST_LOGINS_H
 #define ST_LOGINS_H
@@ -26,7 +26,7 @@ void logins_free(struct logins *l);
  */
 const char *logins_by_pid(struct logins *l, uint32_t pid, uint64_t since);
 
-/* The user who is named with a queue id (Postfix); the same. */
+/* The user who is named with a queue id (Postfix, Sendmail); the same. */
 const char *logins_by_id(struct logins *l, const char *id, uint64_t since);
 
 /*

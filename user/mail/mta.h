@@ -110,6 +110,8 @@ struct message_facts {
 	char parent_id[QUEUE_ID_MAX]; /* the message it bounces, where the file says so */
 	char first_id[QUEUE_ID_MAX];  /* the id that it had in the submission queue (Sendmail) */
 	bool has_sender, from_network, bounce, local, held;
+	bool authenticated; /* sent over SMTP after a login, where the file says so; Sendmail's
+			       does not say whose */
 	bool forward;       /* made by the MTA's local delivery, where the file says so (Postfix) */
 	int64_t recipients; /* envelope recipients, Bcc included; COUNT_UNKNOWN */
 	int64_t bytes;      /* message size; COUNT_UNKNOWN */

@@ -84,6 +84,8 @@ static void macro_line(struct qf *qf, const char *s)
 {
 	if (*s == '_')
 		text_copy(qf->relay, sizeof(qf->relay), s + 1);
+	else if (*s == 'r') /* RFC 3848; an older Sendmail has ESMTP here and names nobody */
+		qf->f.authenticated = strcmp(s + 1, "ESMTPA") == 0 || strcmp(s + 1, "ESMTPSA") == 0;
 	else if (*s == 's')
 		text_copy(qf->f.helo, sizeof(qf->f.helo), s + 1);
 	else if (strncmp(s, "{auth_authen}", 13) == 0)

@@ -88,9 +88,9 @@ static void set_session(const struct attribute_ops *ops, const struct queued *q,
 }
 
 /*
- * The queue file names the mailbox, but not qmail's; there the log does, and RELAYCLIENT in what
- * qmail-smtpd passes on, where its own environment had none, says at least that there was a login
- * (a listed address has it from the start).
+ * The queue file names the mailbox, but not qmail's and Sendmail's; there the log does, and
+ * RELAYCLIENT in what qmail-smtpd passes on, where its own environment had none, says at least that
+ * there was a login (a listed address has it from the start).
  */
 static void set_login(const struct attribute_ops *ops, const struct queued *q,
 		      struct attribution_room *room, struct mail_event *e)
@@ -106,7 +106,8 @@ static void set_login(const struct attribute_ops *ops, const struct queued *q,
 		if (e->auth_user)
 			e->evidence |= HAS(EVIDENCE_MAIL_LOG);
 	}
-	if (e->auth_user || (q->injection && q->injection->relayed))
+	if (e->auth_user || (q->injection && q->injection->relayed) ||
+	    (q->has_facts && q->facts.authenticated))
 		e->source = SOURCE_SMTP_AUTH;
 }
 

@@ -82,7 +82,7 @@ struct queued {
 	struct message_facts facts;
 	bool has_facts;
 	const char *no_facts; /* why not, NULL when there are */
-	bool logged;          /* actor.peer is what the MTA's log says */
+	bool logged;          /* actor.peer or facts.auth_user is what the MTA's log says */
 	char client_ip[48];   /* of the session that the committing process holds, from another
 				 host; "": not known */
 };
@@ -135,6 +135,11 @@ struct correlate_ops {
 	 * log.
 	 */
 	const char *(*daemon)(void *arg, const struct queued *q, struct message_facts *out);
+	/*
+	 * Where the file says that its sender logged in, but not as whom (Sendmail): the mailbox,
+	 * by the log. NULL: not known (yet). A NULL pointer: there is no log.
+	 */
+	const char *(*mailbox)(void *arg, const struct queued *q);
 	/* How many records of queue operations were lost so far (and of lineage, where operations
 	 * come late); NULL: none ever. */
 	uint64_t (*lost)(void *arg);

@@ -43,7 +43,7 @@ struct operation {
 /* A message that something is still missing for. */
 struct waiting {
 	struct waiting *prev, *next;
-	enum { WAIT_FACTS, WAIT_PICKED, WAIT_PARENT } state;
+	enum { WAIT_FACTS, WAIT_PICKED, WAIT_PARENT, WAIT_LOGIN } state;
 	struct queued q;
 	int fd;
 	uint64_t since;            /* boot ns, of the state */

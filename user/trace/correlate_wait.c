@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Messages that are in the queue, and that something is still missing for: their file's end, the
- * end of their first id (correlate_pickup.c), or the removal that tells what a bounce bounces.
+ * end of their first id (correlate_pickup.c), the removal that tells what a bounce bounces, or the
+ * line of the log that tells who logged in.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -9,6 +10,7 @@
 #include <utlist.h>
 
 #include "base/cleanup.h"
+#include "base/text.h"
 #include "trace/correlate_internal.h"
 
 /* How long a complete local message waits for the end of its first id before its injection is given
@@ -20,6 +22,9 @@
 #define WAIT_FACTS_NS (600 * NS_PER_S)
 /* How long a bounce waits for the removal that tells whose it is: the MTA does that next. */
 #define WAIT_PARENT_NS (2 * NS_PER_S)
+/* How long a message waits for the log to name its mailbox: the MTA wrote that line before the
+ * file, and syslog brings it a moment later. */
+#define WAIT_LOGIN_NS (2 * NS_PER_S)
 /* A message that is removed so soon after its bounce was queued was given up; a warning of a delay
  * is no bounce of it. */
 #define BOUNCED_NS (10 * NS_PER_S)
@@ -67,6 +72,23 @@ static bool parent_follows(const struct waiting *w)
 		return false;
 	/* what came through a submission queue was written by its program */
 	return by[0] || (w->q.has_facts && !w->q.facts.first_id[0]);
+}
+
+/* Will the log tell who logged in? Takes what it says by now. */
+static bool login_follows(struct correlate *c, struct waiting *w)
+{
+	struct message_facts *f = &w->q.facts;
+	const char *name;
+
+	if (!w->q.has_facts || !f->from_network || !f->authenticated || f->auth_user[0] ||
+	    w->q.session || !c->ops.mailbox)
+		return false;
+	name = c->ops.mailbox(c->ops.arg, &w->q);
+	if (!name)
+		return true;
+	text_copy(f->auth_user, sizeof(f->auth_user), name);
+	w->q.logged = true;
+	return false;
 }
 
 /* ---- messages that wait ---- */
@@ -178,6 +200,9 @@ static bool advance(struct correlate *c, struct waiting *w, uint64_t now)
 		} else if (parent_follows(w)) {
 			w->state = WAIT_PARENT;
 			w->since = now;
+		} else if (login_follows(c, w)) {
+			w->state = WAIT_LOGIN;
+			w->since = now;
 		} else {
 			note_bounced(c, w);
 			emit(c, w);
@@ -191,6 +216,10 @@ static bool advance(struct correlate *c, struct waiting *w, uint64_t now)
  * yet, may show that it never was one. */
 static bool known_by_log(struct correlate *c, struct waiting *w, uint64_t now)
 {
+	if (w->state == WAIT_LOGIN && !login_follows(c, w)) {
+		emit(c, w);
+		return true;
+	}
 	if (w->state != WAIT_PICKED)
 		return false;
 	ask_log(c, w);
@@ -209,7 +238,8 @@ static void expire(struct correlate *c, struct waiting *w, uint64_t now)
 		w->q.doubt = "its passage through maildrop was not seen";
 		emit(c, w);
 		wait_remove(c, w);
-	} else if (w->state == WAIT_PARENT && age > WAIT_PARENT_NS) {
+	} else if ((w->state == WAIT_PARENT && age > WAIT_PARENT_NS) ||
+		   (w->state == WAIT_LOGIN && age > WAIT_LOGIN_NS)) {
 		emit(c, w);
 		wait_remove(c, w);
 	} else if (w->state == WAIT_FACTS && age > WAIT_FACTS_NS) {
