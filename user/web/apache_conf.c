@@ -11,7 +11,8 @@
 #include "web/apache_conf_internal.h"
 
 #define MAX_LINE   65536   /* a logical line; httpd's own limit is 16 MB */
-#define MAX_LINES  4000000 /* of all files and macros: ends what includes or expands itself */
+#define MAX_LINES  1000000 /* of all files and macros: ends what includes or expands itself */
+#define FILE_LINES 20      /* what opening a file counts for */
 #define MAX_MACROS 1000
 
 static int conf_file(struct conf *c, const char *path);
@@ -385,6 +386,7 @@ static int conf_file(struct conf *c, const char *path)
 		return err == -ENOMEM ? err : 0;
 	}
 	c->depth++;
+	c->lines += FILE_LINES;
 	c->open[c->files++] = path;
 	c->file = path;
 	err = conf_text(c, text, len);
