@@ -1,7 +1,8 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0-only
 """MTAs whose queue is not followed: every injection is reported once, with its origin and the MTA's right name, as taken or as
-refused, and it is said that no more is known. Runs inside a stage, started by tests/live/small."""
+refused, and it is said that no more is known. With the argument qmail its relay is the stand-in on this host, in whose queue
+each message must have the script that ran the MTA. Runs inside a stage, started by tests/live/small."""
 import json
 import os
 import re
@@ -18,6 +19,7 @@ OUT = "/out"
 SENDMAIL = "/usr/sbin/sendmail"
 # the binary that /usr/sbin/sendmail leads to
 PROGRAM = {"msmtp": "/usr/bin/msmtp", "ssmtp": "/usr/sbin/ssmtp", "dma": "/usr/sbin/dma", "opensmtpd": "/usr/sbin/smtpctl"}[MTA]
+RELAY = sys.argv[1] if len(sys.argv) > 1 else None
 WAYS = ("mail", "popen", "exec", "background")
 
 
@@ -63,12 +65,41 @@ def send():
     return sent
 
 
+def judge_queued(sent, queued):
+    """The same messages in the relay's queue: joined to their scripts by the port of the MTA's connection."""
+    with open("/run/mail-log", encoding="ascii") as f:
+        path = f.read().strip()
+    with open(path, encoding="utf-8", errors="replace") as f:
+        logged = re.findall(r"info msg (\d+): bytes", f.read())
+    problems = []
+    if sorted(logged) != sorted(get(r, "email.local_id") for r in queued):
+        problems.append(f"{RELAY}'s log has the messages {logged}, spamtrace {[get(r, 'email.local_id') for r in queued]}")
+    for name, fields in sent:
+        if fields["event.outcome"] != "success":
+            continue
+        # nobody knows a user's programs that speak SMTP by more than their address
+        want = {**fields, "spamtrace.mta": RELAY, "spamtrace.attribution": "exact"} if fields["file.path"] else {
+            "spamtrace.source": "smtp", "client.ip": "127.0.0.1", "spamtrace.mta": RELAY}
+        want.pop("process.exit_code", None)
+        found = [r for r in queued if get(r, "file.path") == fields["file.path"]]
+        if len(found) != 1:
+            problems.append(f"{name}: {len(found)} messages in {RELAY}'s queue")
+        for field, value in want.items():
+            if found and get(found[0], field) != value:
+                problems.append(f"{name} in {RELAY}'s queue: {field}: expected {value!r}, reported {get(found[0], field)!r}")
+        if found and fields["file.path"] and "smtp-port" not in get(found[0], "spamtrace.evidence"):
+            problems.append(f"{name} in {RELAY}'s queue: not joined by its port")
+    return problems
+
+
 def judge(sent, records, said):
     """Problems, as text."""
     problems = []
     mine = [r for r in records if get(r, "event.action") == "mail-attempted"]
     queued = [r for r in records if get(r, "event.action") == "mail-queued"]
-    if queued:
+    if RELAY:
+        problems += judge_queued(sent, queued)
+    elif queued:
         problems.append(f"{len(queued)} messages are said to be queued")
     for r in mine:
         for name, want in (("spamtrace.mta", MTA), ("spamtrace.attribution", "exact"), ("process.executable", PROGRAM)):
@@ -101,17 +132,29 @@ def controls(sent, records, said):
         wrong = json.loads(json.dumps(records))
         wrong[at][path[0]][path[1]] = value
         yield what, judge(sent, wrong, said)
+    if RELAY:
+        at = next(i for i, r in enumerate(records) if get(r, "event.action") == "mail-queued" and get(r, "file.path"))
+        for what, path, value in (("another script", ("file", "path"), "/x.php"), ("another source", ("spamtrace", "source"), "smtp"),
+                                  ("another message", ("email", "local_id"), "1")):
+            wrong = json.loads(json.dumps(records))
+            wrong[at][path[0]][path[1]] = value
+            yield f"{what} in the queue", judge(sent, wrong, said)
+        yield "a queued message left out", judge(sent, records[:at] + records[at + 1:], said)
+        yield "a queued message given twice", judge(sent, records + [records[at]], said)
+        at = next(i for i, r in enumerate(records) if get(r, "event.action") == "mail-attempted")
     yield "a record left out", judge(sent, records[:at] + records[at + 1:], said)
     yield "a record given twice", judge(sent, records + [records[at]], said)
     yield "the line left out", judge(sent, records, "")
 
 
 def main():
-    subprocess.run(["bash", f"{HERE}/small.sh"], check=True)
+    subprocess.run(["bash", f"{HERE}/small.sh", *sys.argv[1:]], check=True)
     tracer = Tracer(OUT)
     tracer.ready()
     sent = send()
     wait_until("every record", lambda: sum(get(r, "event.action") == "mail-attempted" for r in tracer.records()) >= len(sent), 10)
+    if RELAY:
+        wait_until("every message", lambda: tracer.count() >= sum(f["event.outcome"] == "success" for _, f in sent), 10)
     status = tracer.stop()
     records = tracer.records()
     with open(tracer.stderr, encoding="utf-8") as f:
@@ -124,9 +167,12 @@ def main():
         problems.append(f"spamtrace ended with status {status}")
     if len(re.findall(rf"injected .* by {MTA[:7]}", shown)) != len(sent) - 1:
         problems.append("the table does not show each injection as taken")
-    if listed.returncode != 1 or f"sendmail is {MTA} here" not in listed.stderr:
+    if RELAY:
+        if listed.returncode:
+            problems.append(f"spamtrace queue: {listed.returncode} {listed.stderr[-200:]!r}")
+    elif listed.returncode != 1 or f"sendmail is {MTA} here" not in listed.stderr:
         problems.append(f"spamtrace queue: {listed.returncode} {listed.stderr[-200:]!r}")
-    results = [(f"{len(sent)} injections through {MTA}", not problems, "; ".join(problems[:6]))]
+    results = [(f"{len(sent)} injections through {MTA}{f' to {RELAY}' if RELAY else ''}", not problems, "; ".join(problems[:6]))]
     results += [(f"negative control: {what}", bool(found), "NOT caught") for what, found in controls(sent, records, said)]
     for name, right, why in results:
         print(f"{' ' if right else '!'} {name}: {'right' if right else why}")

@@ -1,7 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 # Starts what small.py runs on: an MTA whose queue is not followed, a relay on port 25 that takes
-# its mail, mod_php and PHP-FPM behind Apache. Runs inside a stage.
+# its mail (qmail's stand-in, if the first argument says so), mod_php and PHP-FPM behind Apache.
+# Runs inside a stage.
 set -euo pipefail
 # shellcheck source-path=SCRIPTDIR source=../../scripts/lib/hosting.sh
 . /src/scripts/lib/hosting.sh
@@ -10,9 +11,16 @@ set -euo pipefail
 # shellcheck source-path=SCRIPTDIR source=../../scripts/lib/mta.sh
 . /src/scripts/lib/mta.sh
 
-python3 /src/tests/live/smtp_peers.py relay 25 >>"$logs/smtp-peers.log" 2>&1 </dev/null &
-wait_for_port 25
 start_syslog
+if [ "${1:-}" = qmail ]; then
+	# its installation takes the name sendmail
+	link=$(readlink /usr/sbin/sendmail)
+	start_qmail
+	ln -sf "$link" /usr/sbin/sendmail
+else
+	python3 /src/tests/live/smtp_peers.py relay 25 >>"$logs/smtp-peers.log" 2>&1 </dev/null &
+	wait_for_port 25
+fi
 case $STAGE_MTA in
 msmtp)
 	printf '%s\n' 'account default' 'host 127.0.0.1' 'port 25' 'tls off' 'auto_from on' \
