@@ -34,6 +34,26 @@ static void add(struct tally *t, enum action action, const char *script, unsigne
 	}
 }
 
+/* A message that waits for its file or the log comes after an attempt that is younger. */
+static void times_in_any_order(void **state)
+{
+	static const uint64_t given[] = {5, 9, 3, 0, 7};
+	_tally_;
+	struct tally_row row;
+	size_t more;
+
+	(void)state;
+	for (size_t i = 0; i < array_size(given); i++) {
+		struct mail_event e = mail(i % 2 ? ACTION_MAIL_ATTEMPTED : ACTION_MAIL_QUEUED,
+					   "/s.php", given[i]);
+
+		tally_add(t, &e);
+	}
+	assert_int_equal(tally_rows(t, BY_SCRIPT, &row, 1, &more), 1);
+	assert_int_equal(row.first_wall_ns, 3);
+	assert_int_equal(row.last_wall_ns, 9);
+}
+
 /* Names of one user are not put beside the number of another. */
 static void owners(void **state)
 {
@@ -304,6 +324,7 @@ static void empty(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(times_in_any_order),
 		cmocka_unit_test(every_action),
 		cmocka_unit_test(what_a_row_keeps),
 		cmocka_unit_test(every_kind_of_key),

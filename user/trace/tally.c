@@ -117,9 +117,11 @@ static void count(struct tally *t, enum tally_by by, const char *key, size_t ski
 
 	if (!n)
 		return;
-	if (!n->row.first_wall_ns)
+	/* messages that waited for their file come late */
+	if (e->wall_ns && (!n->row.first_wall_ns || e->wall_ns < n->row.first_wall_ns))
 		n->row.first_wall_ns = e->wall_ns;
-	n->row.last_wall_ns = e->wall_ns;
+	if (e->wall_ns > n->row.last_wall_ns)
+		n->row.last_wall_ns = e->wall_ns;
 	n->row.source = e->source;
 	keep_owner(&n->row, e);
 	if (!n->row.culprit_file && e->culprit_file) {
