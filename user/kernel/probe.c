@@ -190,10 +190,11 @@ static int try_load(struct probe *p, const struct probe_options *o, const struct
 
 static int on_sample(void *arg, void *data, size_t len)
 {
+	const struct st_header *h = data;
 	struct probe *p = arg;
 
 	p->fn(p->arg, data, len);
-	return 0;
+	return len >= sizeof(*h) && h->time > p->until ? -ECANCELED : 0;
 }
 
 static bool locked_down(void)

@@ -70,8 +70,11 @@ int probe_set_queue_path(struct probe *p, const char *prefix, uint32_t queue);
 /* Becomes readable when records are there. */
 int probe_fd(const struct probe *p);
 
-/* Calls fn with every record that is there. Bytes are mapped read-only and gone afterwards. Returns
- * how many, or -errno. */
+/*
+ * Calls fn with every record that is there when it is called, and hardly more: under a load that
+ * puts records in faster than they are read it ends all the same. Bytes are mapped read-only and
+ * gone afterwards. Returns 0 or more, or -errno.
+ */
 typedef void (*probe_fn)(void *arg, const void *bytes, size_t len);
 int probe_read(struct probe *p, probe_fn fn, void *arg);
 

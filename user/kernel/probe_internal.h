@@ -40,7 +40,11 @@ struct probe {
 	bool no_syscalls;
 	probe_fn fn;
 	void *arg;
+	uint64_t until; /* boot ns: what is newer waits for the next probe_read() */
 };
+
+/* Programs put their records in with the time at which they began: no later than this after it. */
+#define READ_SLACK_NS 1000000ULL
 
 /* Names of the programs of each hook, ending with NULL; "again": their second copies. */
 extern const char *const probe_lineage[];

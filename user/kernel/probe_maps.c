@@ -72,9 +72,13 @@ int probe_fd(const struct probe *p)
 
 int probe_read(struct probe *p, probe_fn fn, void *arg)
 {
+	int n;
+
 	p->fn = fn;
 	p->arg = arg;
-	return ring_buffer__consume(p->ring);
+	p->until = clock_boot_ns() + READ_SLACK_NS;
+	n = ring_buffer__consume(p->ring);
+	return n == -ECANCELED ? 0 : n;
 }
 
 static uint64_t skips_of(const struct bpf_program *prog)
