@@ -196,7 +196,7 @@ class Row(Case):
         values["text"] = text
         if self.stdin:
             stdin = open(primary if self.stdin == "script" else text, "rb")
-        start = run_with_pid if self.same_pid else subprocess.run
+        start = Again.run if self.same_pid else subprocess.run
         start([a.format(**values) for a in self.command], check=True, cwd=self.cwd.format(**values) or user.pw_dir,
                        user=user.pw_uid, group=user.pw_gid, extra_groups=[], stdin=stdin,
                        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=self.new_session,
@@ -204,20 +204,27 @@ class Row(Case):
                             "USER": run.user, "LOGNAME": run.user})
 
 
-def run_with_pid(argv, pid=30001, **how):
-    """subprocess.run() in a process of this id: the next one, unless somebody forks meanwhile."""
-    def check():
-        if os.getpid() != pid:
-            raise RuntimeError("another process has it")
+class Again:
+    """Programs that are run one after the other under one process id."""
+    pid = 30001
 
-    for _ in range(2000):
-        with open("/proc/sys/kernel/ns_last_pid", "w", encoding="ascii") as f:
-            f.write(str(pid - 1))
-        try:
-            return subprocess.run(argv, preexec_fn=check, **how)
-        except subprocess.SubprocessError:
-            continue
-    raise RuntimeError(f"process id {pid} is not to be had")
+    @classmethod
+    def run(cls, argv, **how):
+        """subprocess.run(); the process is the next one that the kernel makes, unless somebody forks meanwhile."""
+        def check():
+            if os.getpid() != cls.pid:
+                raise RuntimeError("another process has it")
+
+        for _ in range(2000):
+            while os.path.exists(f"/proc/{cls.pid}"):
+                cls.pid += 1  # a daemon has it now, and keeps it
+            with open("/proc/sys/kernel/ns_last_pid", "w", encoding="ascii") as f:
+                f.write(str(cls.pid - 1))
+            try:
+                return subprocess.run(argv, preexec_fn=check, **how)
+            except subprocess.SubprocessError:
+                continue
+        raise RuntimeError(f"process id {cls.pid} is not to be had")
 
 
 def web(server, way, state="warm", name=None, **kw):
