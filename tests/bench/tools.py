@@ -180,7 +180,7 @@ class Auditd(Tool):
             os.unlink(self.log)
         with open(f"{self.config}/auditd.conf", "w", encoding="ascii") as f:
             f.write(f"log_file = {self.log}\nlog_format = RAW\nflush = NONE\nmax_log_file_action = IGNORE\n"
-                    "space_left_action = IGNORE\nadmin_space_left_action = IGNORE\n")
+                    "space_left = 2\nspace_left_action = IGNORE\nadmin_space_left = 1\nadmin_space_left_action = IGNORE\n")
         super().start()
         self.control("-D")
         self.control("-b", "65536")
