@@ -81,17 +81,21 @@ class Tracer:
         self.example = None
         self.file = "/run/bench/lines.json"
         start = time.monotonic()
-        with open(self.file, "wb") as out:
+        # a file: a pipe that nobody reads would hold the tracer up once it is full
+        self.said = "/run/bench/said"
+        with open(self.file, "wb") as out, open(self.said, "wb") as err:
             self.process = subprocess.Popen(["spamtrace", "trace", "-o", "json", *options], stdin=subprocess.DEVNULL,
-                                            stdout=out, stderr=subprocess.PIPE, preexec_fn=group.enter)
-        for line in self.process.stderr:
-            if b"spamtrace: tracing" in line:
-                break
-        else:
-            raise RuntimeError("spamtrace does not trace")
+                                            stdout=out, stderr=err, preexec_fn=group.enter)
+        measure.wait_until("spamtrace traces", self.traces)
         self.started = time.monotonic() - start
         self.reader = threading.Thread(target=self.read)
         self.reader.start()
+
+    def traces(self):
+        if self.process.poll() is not None:
+            raise RuntimeError("spamtrace does not trace")
+        with open(self.said, "rb") as f:
+            return b"spamtrace: tracing" in f.read()
 
     def read(self):
         self.scripts = {json.dumps(script(i)).encode() for i in range(SCRIPTS)}
