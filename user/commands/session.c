@@ -436,9 +436,10 @@ static void on_record(void *arg, const void *bytes, size_t len)
 
 void session_drain(struct session *s)
 {
-	probe_read(s->probe, on_record, s);
 	if (s->late)
 		session_late_drain(s, on_record);
+	else
+		probe_read(s->probe, on_record, s);
 }
 
 /* ---- the end ---- */

@@ -37,6 +37,7 @@ void correlate_free(struct correlate *c)
 		return;
 	HASH_ITER(hh, c->tasks, t, t_next)
 	{
+		late_dropped(c, t);
 		HASH_DEL(c->tasks, t);
 		free(t);
 	}

@@ -19,12 +19,13 @@ struct task {
 	UT_hash_handle hh;
 
 	/* correlate_late.c */
-	struct actor self;        /* as far as records told */
-	uint64_t since;           /* boot ns of the record that it is known from */
-	uint64_t ended;           /* in which round, 0: alive */
-	uint32_t code;            /* then, as wait(2) has it */
-	struct task *prev, *next; /* of those that ended */
-	UT_hash_handle by_tgid;   /* of those alive */
+	struct actor self;          /* as far as records told */
+	uint64_t since;             /* boot ns of the record that it is known from */
+	uint64_t ended;             /* in which round, 0: alive */
+	uint32_t code;              /* then, as wait(2) has it */
+	struct task *prev, *next;   /* of those that ended */
+	struct task *older, *newer; /* of those that ended with this tgid */
+	UT_hash_handle by_tgid; /* of those alive, or as the oldest of those that ended with it */
 };
 
 /* An operation in a queue directory, and who did it. */
@@ -125,7 +126,8 @@ struct correlate {
 	uint64_t swept, swept_all;
 	bool late;
 	uint64_t round;
-	struct task *by_tgid, *ended; /* only if late */
+	/* only if late: those alive; those that ended in their order, and by tgid */
+	struct task *by_tgid, *ended, *ended_by_tgid;
 	uint64_t *picked; /* per queue, boot ns: when pickup last unlinked a maildrop file */
 	/* what ops.lost said when, newest at loss_at - 1 */
 	struct {

@@ -15,10 +15,42 @@ void correlate_set_late(struct correlate *c)
 	c->round = 1;
 }
 
+/* Those that ended with a tgid; the oldest, which leads to the others. */
+static struct task *ended_with(const struct correlate *c, uint32_t tgid)
+{
+	struct task *oldest = NULL;
+
+	HASH_FIND(by_tgid, c->ended_by_tgid, &tgid, sizeof(tgid), oldest);
+	return oldest;
+}
+
+static void list_ended(struct correlate *c, struct task *t)
+{
+	struct task *oldest = ended_with(c, t->key.tgid);
+
+	DL_APPEND(c->ended, t);
+	if (!oldest)
+		HASH_ADD(by_tgid, c->ended_by_tgid, key.tgid, sizeof(t->key.tgid), t);
+	DL_APPEND2(oldest, t, older, newer);
+}
+
+static void unlist_ended(struct correlate *c, struct task *t)
+{
+	struct task *first = ended_with(c, t->key.tgid), *oldest = first;
+
+	DL_DELETE(c->ended, t);
+	DL_DELETE2(oldest, t, older, newer);
+	if (oldest == first)
+		return;
+	HASH_DELETE(by_tgid, c->ended_by_tgid, first);
+	if (oldest)
+		HASH_ADD(by_tgid, c->ended_by_tgid, key.tgid, sizeof(oldest->key.tgid), oldest);
+}
+
 static void unlist(struct correlate *c, struct task *t)
 {
 	if (t->ended)
-		DL_DELETE(c->ended, t);
+		unlist_ended(c, t);
 	else
 		HASH_DELETE(by_tgid, c->by_tgid, t);
 }
@@ -29,7 +61,7 @@ static void end(struct correlate *c, struct task *t)
 		return;
 	HASH_DELETE(by_tgid, c->by_tgid, t);
 	t->ended = c->round;
-	DL_APPEND(c->ended, t);
+	list_ended(c, t);
 }
 
 void late_added(struct correlate *c, struct task *t, const struct task *parent, uint64_t time)
@@ -114,12 +146,8 @@ struct task *late_find(struct correlate *c, uint32_t tgid, const char **doubt)
 	struct task *found = NULL, *alive = NULL, *t;
 	unsigned count = 0;
 
-	DL_FOREACH(c->ended, t)
-	{
-		if (t->key.tgid != tgid)
-			continue;
+	for (t = ended_with(c, tgid); t; t = t->newer)
 		found = !count++ ? t : found ? likelier(found, t) : NULL;
-	}
 	HASH_FIND(by_tgid, c->by_tgid, &tgid, sizeof(tgid), alive);
 	if (!alive || count) {
 		if (alive && found)
