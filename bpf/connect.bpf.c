@@ -12,11 +12,8 @@
 
 #include "php.bpf.h"
 
-#define TCP_ESTABLISHED 1
-#define TCP_SYN_SENT    2
-#define TCP_CLOSE       7
-#define AF_INET         2
-#define AF_INET6        10
+#define TCP_SYN_SENT 2
+#define TCP_CLOSE    7
 
 static __always_inline bool mail_port(__u16 port)
 {

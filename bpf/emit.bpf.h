@@ -10,6 +10,17 @@ static __always_inline void count_lost(enum st_lost reason)
 	__sync_fetch_and_add(&lost[reason], 1);
 }
 
+/* What stays exact when the ring has no room; NULL: there are more uids than the map takes. */
+static __always_inline struct st_uid_total *uid_total(__u32 uid)
+{
+	struct st_uid_total *t = bpf_map_lookup_elem(&uid_totals, &uid), zero = {};
+
+	if (t)
+		return t;
+	bpf_map_update_elem(&uid_totals, &uid, &zero, BPF_NOEXIST);
+	return bpf_map_lookup_elem(&uid_totals, &uid);
+}
+
 /* A record of constant size, or NULL (counted). The caller fills all of it and submits on every
  * path. */
 static __always_inline void *reserve(__u64 size, enum st_lost reason)

@@ -199,14 +199,8 @@ static __always_inline void append_scripts(const struct st_task *self, struct ex
 
 static __always_inline void count_injection(__u32 uid)
 {
-	struct st_uid_total *t = bpf_map_lookup_elem(&uid_totals, &uid);
+	struct st_uid_total *t = uid_total(uid);
 
-	if (!t) {
-		struct st_uid_total zero = {};
-
-		bpf_map_update_elem(&uid_totals, &uid, &zero, BPF_NOEXIST);
-		t = bpf_map_lookup_elem(&uid_totals, &uid);
-	}
 	if (t)
 		__sync_fetch_and_add(&t->injections, 1);
 }

@@ -24,14 +24,8 @@ static __always_inline void count_commit(const struct st_task *self)
 {
 	struct task_state *carried = bpf_map_lookup_elem(&tasks, self);
 	__u32 uid = carried && carried->injection ? carried->uid : (__u32)bpf_get_current_uid_gid();
-	struct st_uid_total *t = bpf_map_lookup_elem(&uid_totals, &uid);
+	struct st_uid_total *t = uid_total(uid);
 
-	if (!t) {
-		struct st_uid_total zero = {};
-
-		bpf_map_update_elem(&uid_totals, &uid, &zero, BPF_NOEXIST);
-		t = bpf_map_lookup_elem(&uid_totals, &uid);
-	}
 	if (t)
 		__sync_fetch_and_add(&t->commits, 1);
 }
@@ -76,6 +70,23 @@ static __always_inline __u64 top_word(__u64 word)
 #define S_IFSOCK 0140000
 #define UNIX_FDS 48
 
+/* The connected socket behind a descriptor, and its family; NULL: it is something else. */
+static __always_inline struct sock *connected_at(struct file **fds, __u32 fd, __u16 *family)
+{
+	struct file *file = NULL;
+	struct socket *socket;
+	struct sock *sk;
+
+	bpf_probe_read_kernel(&file, sizeof(file), &fds[fd]);
+	if (!file || (BPF_CORE_READ(file, f_inode, i_mode) & S_IFMT) != S_IFSOCK)
+		return NULL;
+	socket = BPF_CORE_READ(file, private_data);
+	sk = BPF_CORE_READ(socket, sk);
+	*family = BPF_CORE_READ(sk, __sk_common.skc_family);
+	/* that a Unix socket has, too */
+	return BPF_CORE_READ(sk, __sk_common.skc_state) == TCP_ESTABLISHED ? sk : NULL;
+}
+
 /* The process at the other end of a Unix socket, by the credentials that connect(2) left there. */
 static __always_inline void comm_of(struct pid *pid, char comm[16])
 {
@@ -102,20 +113,14 @@ static __noinline int unix_peer(struct task_struct *task, struct st_queue *q)
 	if (!q)
 		return 0;
 	for (__u32 i = 3; i < UNIX_FDS; i++) {
-		struct file *file = NULL;
-		struct socket *socket;
 		struct sock *sk;
 		struct pid *pid;
+		__u16 family;
 
 		if (i >= max)
 			break;
-		bpf_probe_read_kernel(&file, sizeof(file), &fds[i]);
-		if (!file || (BPF_CORE_READ(file, f_inode, i_mode) & S_IFMT) != S_IFSOCK)
-			continue;
-		socket = BPF_CORE_READ(file, private_data);
-		sk = BPF_CORE_READ(socket, sk);
-		if (BPF_CORE_READ(sk, __sk_common.skc_family) != 1 ||
-		    BPF_CORE_READ(sk, __sk_common.skc_state) != 1)
+		sk = connected_at(fds, i, &family);
+		if (!sk || family != AF_UNIX)
 			continue;
 		pid = BPF_CORE_READ(sk, sk_peer_pid);
 		if (!pid)

@@ -135,26 +135,18 @@ static __always_inline void fill_peer(struct st_queue *q, struct task_struct *ta
 	bool v6 = false;
 
 	for (__u32 i = 0; i < PEER_FDS; i++) {
-		struct file *file = NULL;
-		struct socket *socket;
 		struct sock *sk;
 		__u16 family;
 
 		if (i >= max)
 			break;
-		bpf_probe_read_kernel(&file, sizeof(file), &fds[i]);
-		if (!file || (BPF_CORE_READ(file, f_inode, i_mode) & S_IFMT) != S_IFSOCK)
-			continue;
-		socket = BPF_CORE_READ(file, private_data);
-		sk = BPF_CORE_READ(socket, sk);
-		family = BPF_CORE_READ(sk, __sk_common.skc_family);
-		if ((family != 2 && family != 10) ||
-		    BPF_CORE_READ(sk, __sk_common.skc_state) != 1 || sk == found)
+		sk = connected_at(fds, i, &family);
+		if (!sk || (family != AF_INET && family != AF_INET6) || sk == found)
 			continue;
 		if (found)
 			return;
 		found = sk;
-		v6 = family == 10;
+		v6 = family == AF_INET6;
 	}
 	if (found)
 		read_peer(q, found, v6);

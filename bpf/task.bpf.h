@@ -7,6 +7,12 @@
 
 #include "emit.bpf.h"
 
+/* include/linux/socket.h; include/net/tcp_states.h */
+#define AF_UNIX         1
+#define AF_INET         2
+#define AF_INET6        10
+#define TCP_ESTABLISHED 1
+
 static __always_inline void task_key(struct task_struct *task, struct st_task *key)
 {
 	key->start = BPF_CORE_READ(task, group_leader, start_boottime);
