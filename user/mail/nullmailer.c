@@ -13,6 +13,7 @@
 
 #include "base/cleanup.h"
 #include "base/text.h"
+#include "mail/args.h"
 #include "mail/message.h"
 #include "mail/spool.h"
 

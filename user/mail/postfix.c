@@ -18,6 +18,7 @@
 
 #include "base/cleanup.h"
 #include "base/text.h"
+#include "mail/args.h"
 #include "mail/postfix_file.h"
 #include "mail/spool.h"
 

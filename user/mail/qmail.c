@@ -17,12 +17,9 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
-#include "base/text.h"
-#include "mail/message.h"
+#include "mail/args.h"
+#include "mail/qmail_internal.h"
 #include "mail/spool.h"
-
-/* Envelope files are read up to reads of SPOOL_BLOCK: 200,000 recipients of 20 bytes. */
-#define ENVELOPE_READS 1024
 
 static const struct mta_program programs[] = {
 	{"/var/qmail/bin/sendmail", ST_ROLE_INJECTOR, 0},
@@ -59,17 +56,6 @@ static const struct mta_program programs[] = {
 
 /* ---- names ---- */
 
-/* A queue id: decimal, an inode number, no leading zero. */
-static bool is_id(const char *s, size_t n)
-{
-	if (n == 0 || n > 20 || s[0] == '0')
-		return false;
-	for (size_t i = 0; i < n; i++)
-		if (s[i] < '0' || s[i] > '9')
-			return false;
-	return true;
-}
-
 /* "top/N" or "top/S/N": the id N in out. */
 static bool id_below(const char *name, const char *top, char out[QUEUE_ID_MAX])
 {
@@ -87,26 +73,10 @@ static bool id_below(const char *name, const char *top, char out[QUEUE_ID_MAX])
 			return false;
 		rest = slash + 1;
 	}
-	if (!is_id(rest, strlen(rest)))
+	if (!qmail_is_id(rest, strlen(rest)))
 		return false;
 	memcpy(out, rest, strlen(rest) + 1);
 	return true;
-}
-
-static void path_of(const struct mta_queue *q, const char *top, const char *id, char *out,
-		    size_t size)
-{
-	unsigned split = q->split ? q->split : 23;
-
-	snprintf(out, size, "%s/%llu/%s", top, strtoull(id, NULL, 10) % split, id);
-}
-
-static void todo_path(const struct mta_queue *q, const char *id, char *out, size_t size)
-{
-	if (q->split_todo)
-		path_of(q, "todo", id, out, size);
-	else
-		snprintf(out, size, "todo/%s", id);
 }
 
 static size_t rules(const struct mta_queue *q, struct st_rule out[ST_MAX_RULES])
@@ -230,192 +200,37 @@ static int discover(const char *override, struct mta_queue *out, size_t max)
 	return (int)n;
 }
 
-/* ---- counting ---- */
-
-/* Ids in todo/, sorted, to tell which of them have been preprocessed already. */
-struct todo_ids {
-	uint64_t *id;
-	bool *seen;
-	size_t n, room;
-};
-
-struct tally {
-	struct queue_counts *counts;
-	struct todo_ids *todo;
-	unsigned split, bucket;
-	int64_t files;
-};
-
-static int todo_entry(void *arg, int dirfd, const char *name, unsigned char type)
+/* 0 or -errno: it is there, and its layout known, if it has one. */
+static int ready(struct mta_queue *q)
 {
-	struct tally *t = arg;
-	struct todo_ids *todo = t->todo;
-
-	if (!is_id(name, strlen(name)) || spool_is_dir(dirfd, name, type)) {
-		t->counts->garbage++;
-		return 0;
-	}
-	t->counts->unprocessed++;
-	if (!todo)
-		return 0;
-	if (todo->n == todo->room) {
-		size_t room = todo->room ? todo->room * 2 : 256;
-		uint64_t *grown = reallocarray(todo->id, room, sizeof(*grown));
-
-		if (!grown)
-			return -ENOMEM;
-		todo->id = grown;
-		todo->room = room;
-	}
-	todo->id[todo->n++] = strtoull(name, NULL, 10);
-	return 0;
-}
-
-static int todo_split_entry(void *arg, int dirfd, const char *name, unsigned char type)
-{
-	int r;
-
-	if (!spool_is_dir(dirfd, name, type))
-		return 0;
-	r = spool_scan(dirfd, name, todo_entry, arg);
-	return r == -ENOENT ? 0 : r;
-}
-
-static int by_id(const void *a, const void *b)
-{
-	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
-
-	return x < y ? -1 : x > y;
-}
-
-static int mess_entry(void *arg, int dirfd, const char *name, unsigned char type)
-{
-	struct tally *t = arg;
-
-	/* qmail-qstat counts every name; a name that no qmail-queue makes is no message */
-	if (!is_id(name, strlen(name)) || (type != DT_REG && type != DT_UNKNOWN) ||
-	    strtoull(name, NULL, 10) % t->split != t->bucket) {
-		t->counts->garbage++;
-		return 0;
-	}
-	(void)dirfd;
-	t->files++;
-	return 0;
-}
-
-static int info_entry(void *arg, int dirfd, const char *name, unsigned char type)
-{
-	struct tally *t = arg;
-	struct todo_ids *todo = t->todo;
-	uint64_t id = strtoull(name, NULL, 10);
-	const uint64_t *hit;
-
-	(void)dirfd;
-	(void)type;
-	if (!is_id(name, strlen(name)))
-		return 0;
-	t->files++;
-	hit = todo->n ? bsearch(&id, todo->id, todo->n, sizeof(id), by_id) : NULL;
-	if (hit)
-		todo->seen[hit - todo->id] = true;
-	return 0;
-}
-
-/* Files of mess/ in this split directory that have neither info nor todo: in flight, or orphans. */
-static int partial_in(struct mta_queue *q, struct tally *t, int64_t mess)
-{
-	char path[32];
-	int64_t whole;
-	int r;
-
-	snprintf(path, sizeof(path), "info/%u", t->bucket);
-	t->files = 0;
-	r = spool_scan(q->fd, path, info_entry, t);
-	if (r < 0 && r != -ENOENT)
-		return r;
-	whole = t->files;
-	for (size_t i = 0; i < t->todo->n; i++)
-		if (t->todo->id[i] % t->split == t->bucket && !t->todo->seen[i])
-			whole++;
-	if (mess > whole)
-		t->counts->partial += mess - whole;
-	return 0;
-}
-
-static int count_todo(struct mta_queue *q, struct tally *t, struct todo_ids *todo)
-{
-	int r = spool_scan(q->fd, "todo", q->split_todo ? todo_split_entry : todo_entry, t);
-
-	if (r < 0)
-		return r;
-	todo->seen = calloc(todo->n + 1, sizeof(*todo->seen));
-	if (!todo->seen)
-		return -ENOMEM;
-	if (todo->n)
-		qsort(todo->id, todo->n, sizeof(*todo->id), by_id);
-	return 0;
-}
-
-static int count_mess(struct mta_queue *q, struct tally *t)
-{
-	for (t->bucket = 0; t->bucket < t->split; t->bucket++) {
-		char path[32];
-		int r;
-
-		snprintf(path, sizeof(path), "mess/%u", t->bucket);
-		t->files = 0;
-		r = spool_scan(q->fd, path, mess_entry, t);
-		if (r < 0)
-			return r;
-		t->counts->messages += t->files;
-		if (!q->quick)
-			r = partial_in(q, t, t->files);
-		if (r < 0)
-			return r;
-	}
-	return 0;
-}
-
-static int count(struct mta_queue *q, struct queue_counts *out)
-{
-	struct queue_counts c = {.partial = q->quick ? COUNT_UNKNOWN : 0};
-	struct todo_ids todo = {0};
-	struct tally t = {.counts = &c, .todo = q->quick ? NULL : &todo};
 	int r = spool_gone(q);
 
-	if (r < 0)
-		return r;
-	if (!q->split)
+	if (!r && !q->split)
 		measure(q);
-	if (!q->split)
-		return -ENOENT;
-	t.split = q->split;
-	r = count_todo(q, &t, &todo);
-	if (r == 0)
-		r = count_mess(q, &t);
-	free(todo.id);
-	free(todo.seen);
-	if (r == 0)
-		*out = c;
 	return r;
 }
 
 /* ---- reading ---- */
 
+static int count(struct mta_queue *q, struct queue_counts *out)
+{
+	int r = ready(q);
+
+	return r ? r : qmail_count(q, out);
+}
+
 static int list_entry(void *arg, int dirfd, const char *name, unsigned char type)
 {
-	return is_id(name, strlen(name)) ? spool_list_file(arg, dirfd, name, type, name) : 0;
+	return qmail_is_id(name, strlen(name)) ? spool_list_file(arg, dirfd, name, type, name) : 0;
 }
 
 static int list(struct mta_queue *q, entry_fn fn, void *arg)
 {
 	struct spool_listing l = {.q = q, .state = "queued", .fn = fn, .arg = arg};
-	int r = spool_gone(q);
+	int r = ready(q);
 
-	if (r < 0)
+	if (r)
 		return r;
-	if (!q->split)
-		measure(q);
 	for (unsigned s = 0; s < q->split; s++) {
 		char path[32];
 
@@ -431,197 +246,27 @@ static int open_message(struct mta_queue *q, const char *id)
 {
 	char path[64];
 
-	if (!is_id(id, strlen(id)))
+	if (!qmail_is_id(id, strlen(id)))
 		return -EINVAL;
-	path_of(q, "mess", id, path, sizeof(path));
+	qmail_path(q, "mess", id, path, sizeof(path));
 	return spool_open(q->fd, path, NULL);
-}
-
-/* What goes through the records of todo ("u33", "p4373", "F<sender>", "T<rcpt>"), info ("F"), local
- * and remote ("T", "D": done). */
-struct envelope {
-	struct message_facts *facts;
-	recipient_fn fn;
-	void *arg;
-	int64_t recipients, uid, pid;
-	bool stopped; /* fn wants no more */
-};
-
-/* 0, -errno (-ENOENT: no such file), or what fn returned. */
-static int read_envelope(int at, const char *path, struct envelope *e)
-{
-	struct spool_window w;
-	char record[1024];
-	off_t off = 0;
-	_close_ int fd = spool_open(at, path, NULL);
-
-	if (fd < 0)
-		return fd;
-	spool_window_init(&w, fd, ENVELOPE_READS);
-	while (spool_line(&w, &off, '\0', record, sizeof(record)) >= 0) {
-		int r = 0;
-
-		switch (record[0]) {
-		case 'u':
-			e->uid = strtoll(record + 1, NULL, 10);
-			break;
-		case 'p':
-			e->pid = strtoll(record + 1, NULL, 10);
-			break;
-		case 'F':
-			if (e->facts &&
-			    text_copy(e->facts->sender, sizeof(e->facts->sender), record + 1) <= 0)
-				e->facts->has_sender = true;
-			break;
-		case 'T':
-			if (e->fn && !e->stopped)
-				r = e->fn(e->arg, record + 1);
-			/* with facts, the count goes on */
-			e->stopped |= r != 0;
-			if (e->facts)
-				r = 0;
-			e->recipients++;
-			break;
-		case 'D':
-			e->recipients++;
-			break;
-		}
-		if (r)
-			return r;
-	}
-	return w.reads_left ? 0 : -EFBIG;
-}
-
-/* todo/N while it is there, for it is whole; else info, local and remote, which qmail-send
- * completes before it lets todo go. */
-static int read_envelopes(struct mta_queue *q, const char *id, struct envelope *e)
-{
-	char path[64];
-	int r;
-
-	todo_path(q, id, path, sizeof(path));
-	r = read_envelope(q->fd, path, e);
-	if (r != -ENOENT)
-		return r;
-	path_of(q, "info", id, path, sizeof(path));
-	r = read_envelope(q->fd, path, e);
-	if (r)
-		return r;
-	path_of(q, "local", id, path, sizeof(path));
-	r = read_envelope(q->fd, path, e);
-	if (r && r != -ENOENT)
-		return r;
-	path_of(q, "remote", id, path, sizeof(path));
-	r = read_envelope(q->fd, path, e);
-	return r == -ENOENT ? 0 : r;
-}
-
-/* The topmost line is qmail-queue's, the next one qmail-smtpd's; what is further down, the client
- * wrote. */
-struct received_lines {
-	int seen;
-	struct received queue, smtpd;
-	bool has_queue, has_smtpd;
-};
-
-static void received_line(void *arg, const char *value, size_t len)
-{
-	struct received_lines *l = arg;
-
-	if (l->seen == 0)
-		l->has_queue = message_received(value, len, &l->queue) == 0 &&
-			       strncmp(value, "(qmail ", 7) == 0;
-	else if (l->seen == 1 && l->has_queue && l->queue.kind == RECEIVED_NETWORK)
-		l->has_smtpd = message_received(value, len, &l->smtpd) == 0;
-	l->seen++;
-}
-
-static void facts_of_received(const struct received_lines *l, struct message_facts *f)
-{
-	if (!l->has_queue)
-		return;
-	f->pid = l->queue.pid;
-	f->uid = l->queue.uid;
-	f->local = l->queue.kind == RECEIVED_LOCAL_UID || l->queue.kind == RECEIVED_ALIAS;
-	f->bounce = l->queue.kind == RECEIVED_BOUNCE;
-	f->from_network = l->queue.kind == RECEIVED_NETWORK;
-	if (l->has_smtpd) {
-		text_copy(f->client_ip, sizeof(f->client_ip), l->smtpd.client_ip);
-		text_copy(f->helo, sizeof(f->helo), l->smtpd.helo);
-		text_copy(f->auth_user, sizeof(f->auth_user), l->smtpd.auth_user);
-	}
-}
-
-static int read_message(struct mta_queue *q, int fd, const char *id, uint32_t pid,
-			struct message_facts *out, recipient_fn fn, void *arg)
-{
-	char head[SPOOL_HEADERS_MAX];
-	struct received_lines lines = {0};
-	struct message_facts f;
-	struct message_facts sender;
-	struct envelope e = {
-		.facts = &sender, .fn = fn, .arg = arg, .uid = COUNT_UNKNOWN, .pid = COUNT_UNKNOWN};
-	struct stat st;
-	ssize_t n;
-	int r;
-
-	if (!is_id(id, strlen(id)))
-		return -EINVAL;
-	if (fstat(fd, &st) < 0)
-		return -errno;
-	n = spool_headers(fd, head, 0);
-	if (n < 0)
-		return (int)n;
-	message_facts_init(&f);
-	message_facts_init(&sender);
-	message_each_received(head, (size_t)n, received_line, &lines);
-	message_headers(head, (size_t)n, &f);
-	facts_of_received(&lines, &f);
-	f.bytes = st.st_size;
-	f.time_ns = (uint64_t)st.st_mtim.tv_sec * 1000000000U + (uint64_t)st.st_mtim.tv_nsec;
-	if (pid && f.pid >= 0 && f.pid != (int64_t)pid)
-		return -ESTALE;
-	r = read_envelopes(q, id, &e);
-	/*
-	 * The id is the inode of mess/S/N, and fd keeps that inode from being used again, so an
-	 * envelope of this id is this message's; but the one of a message that has left meanwhile
-	 * may have been seen in part.
-	 */
-	if ((r == 0 || r == -EFBIG) && fstat(fd, &st) == 0 && st.st_nlink) {
-		memcpy(f.sender, sender.sender, sizeof(f.sender));
-		f.has_sender = sender.has_sender;
-		f.recipients = r == 0 ? e.recipients : COUNT_UNKNOWN;
-		if (f.pid < 0 && e.pid >= 0)
-			f.pid = e.pid;
-		if (pid && e.pid >= 0 && e.pid != (int64_t)pid)
-			return -ESTALE;
-	}
-	*out = f;
-	return 0;
 }
 
 static int facts(struct mta_queue *q, int fd, const char *id, uint32_t pid,
 		 struct message_facts *out)
 {
-	return read_message(q, fd, id, pid, out, NULL, NULL);
+	return qmail_message(q, fd, id, pid, out, NULL, NULL);
 }
 
 static int describe(struct mta_queue *q, int fd, const char *id, struct message_facts *out,
 		    recipient_fn fn, void *arg)
 {
-	return read_message(q, fd, id, 0, out, fn, arg);
+	return qmail_message(q, fd, id, 0, out, fn, arg);
 }
 
 static ssize_t headers(int fd, char out[HEADERS_MAX])
 {
 	return spool_headers(fd, out, 0);
-}
-
-static int recipients(struct mta_queue *q, const char *id, recipient_fn fn, void *arg)
-{
-	struct envelope e = {.fn = fn, .arg = arg};
-
-	return is_id(id, strlen(id)) ? read_envelopes(q, id, &e) : -EINVAL;
 }
 
 /* ---- what a person can do ---- */
@@ -646,7 +291,8 @@ static const char *howto(const struct mta_queue *q, const char *verb, char *buf,
 	const char *dir = q->directory, *name = id ? id : "\"$id\"";
 	int n;
 
-	if ((id && !is_id(id, strlen(id))) || (!delete &&!release && strcmp(verb, "hold") != 0))
+	if ((id && !qmail_is_id(id, strlen(id))) ||
+	    (!delete &&!release && strcmp(verb, "hold") != 0))
 		return NULL;
 	if (delete)
 		n = snprintf(buf, size, "%s%sfind '%s' -type f -name %s -delete%s\n%s", stop,
@@ -678,6 +324,6 @@ const struct mta mta_qmail = {
 	.facts = facts,
 	.describe = describe,
 	.headers = headers,
-	.recipients = recipients,
+	.recipients = qmail_recipients,
 	.howto = howto,
 };

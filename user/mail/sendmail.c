@@ -17,7 +17,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
-#include "base/text.h"
+#include "mail/args.h"
 #include "mail/sendmail_file.h"
 #include "mail/spool.h"
 
@@ -113,18 +113,7 @@ static enum run classify(const char *base, const char *args, size_t args_len)
 		return RUN_QUERY;
 	if (strcmp(name, "smtpd") == 0)
 		return RUN_DAEMON;
-	switch (args_sendmail_mode(args, args_len)) {
-	case 'm':
-	case 's':
-	case 'a':
-		return RUN_SUBMIT;
-	case 'd':
-	case 'D':
-	case 'q':
-		return RUN_DAEMON;
-	default: /* p, P, i, t, v, h, H, C */
-		return RUN_QUERY;
-	}
+	return args_sendmail_run(args, args_len);
 }
 
 /* ---- finding ---- */

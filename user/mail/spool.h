@@ -99,18 +99,4 @@ int spool_setting(const char *file, const char *key, char *out, size_t size);
 /* Are all of the n bytes letters or digits, or one of `also`? */
 bool spool_is_word(const char *s, size_t n, const char *also);
 
-/* The next of NUL separated arguments after `prev` (NULL: the first), NULL at the end. The last one
- * may be cut: it need not be NUL-terminated by the sender, *len tells. */
-const char *args_next(const char *args, size_t args_len, const char *prev, size_t *len);
-
-/* Base name of the first argument into out. */
-void args_name(const char *args, size_t args_len, char *out, size_t size);
-
-/*
- * The mode that sendmail's command line asks for: the letter after -b ('m' when there is none), 'q'
- * for a queue run. Options end at the first argument that is none, as in every sendmail. The
- * argument of -f and its kin is skipped, not read as an option.
- */
-char args_sendmail_mode(const char *args, size_t args_len);
-
 #endif

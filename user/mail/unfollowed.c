@@ -6,11 +6,11 @@
  * sendmail hands the message to smtpd (all traced on Debian 12: msmtp 1.8.23, ssmtp 2.64, dma 0.13,
  * OpenSMTPD 6.8.0p2).
  */
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "mail/args.h"
 #include "mail/spool.h"
 
 static const struct mta_program msmtp_programs[] = {
@@ -54,18 +54,7 @@ static enum run classify(const char *base, const char *args, size_t args_len)
 	for (size_t i = 0; i < array_size(queries); i++)
 		if (strcmp(name, queries[i]) == 0)
 			return RUN_QUERY;
-	switch (args_sendmail_mode(args, args_len)) {
-	case 'm':
-	case 's':
-	case 'a':
-		return RUN_SUBMIT;
-	case 'd':
-	case 'D':
-	case 'q':
-		return RUN_DAEMON;
-	default:
-		return RUN_QUERY;
-	}
+	return args_sendmail_run(args, args_len);
 }
 
 #define UNFOLLOWED(label, words)                                                                   \
