@@ -140,13 +140,25 @@ struct correlate {
 };
 
 struct task *task_find(struct correlate *c, const struct st_task *key);
+/* In the place of one with the same key, whose exit was lost. NULL: no memory. */
+struct task *task_add(struct correlate *c, const struct st_task *key, const struct task *parent,
+		      uint64_t time, uint64_t origin, uint64_t injection);
 void task_drop(struct correlate *c, struct task *t);
 struct injection *injection_find(struct correlate *c, uint64_t id);
 void injection_put(struct correlate *c, struct injection *i);
 void injection_free(struct injection *i);
 
 struct origin *origin_ref(struct origin *o);
-void origin_unref(struct correlate *c, struct origin *o);
+/* A reference to the origin of that id; NULL: it is not known. */
+struct origin *origin_get(struct correlate *c, uint64_t id);
+void origin_put(struct correlate *c, struct origin *o);
+
+/* correlate_lineage.c: 0 or -errno, as correlate_record() */
+int lineage_origin(struct correlate *c, const struct record *r);
+int lineage_env(struct correlate *c, const struct record *r);
+int lineage_fork(struct correlate *c, const struct record *r);
+int lineage_exec(struct correlate *c, const struct record *r);
+int lineage_end(struct correlate *c, const struct record *r);
 
 /* correlate_smtp.c */
 int correlate_connect(struct correlate *c, const struct record *r);

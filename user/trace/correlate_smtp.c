@@ -56,7 +56,7 @@ static void make_key(struct session_key *k, unsigned family, const uint8_t addr[
 static void session_drop(struct correlate *c, struct smtp_session *s)
 {
 	HASH_DEL(c->sessions, s);
-	origin_unref(c, s->origin);
+	origin_put(c, s->origin);
 	injection_put(c, s->injection);
 	free(s);
 }
@@ -115,7 +115,7 @@ int correlate_connect(struct correlate *c, const struct record *r)
 		s->closed = k->h.time;
 	/* the reference that the origin's record took for the connection */
 	if (o && o->why == ST_BY_CONNECT)
-		origin_unref(c, o);
+		origin_put(c, o);
 	return 0;
 }
 

@@ -127,7 +127,7 @@ void wait_remove(struct correlate *c, struct waiting *w)
 	if (w->fd >= 0)
 		c->ops.close(c->ops.arg, w->fd);
 	injection_put(c, w->q.injection);
-	origin_unref(c, w->q.session);
+	origin_put(c, w->q.session);
 	free(w);
 }
 
