@@ -133,7 +133,10 @@ class Tracer:
         self.rss = measure.peak_rss(self.process.pid)
         self.process.send_signal(signal.SIGINT)
         self.reader.join(60)
-        self.status = self.process.wait(60)
+        try:
+            self.status = self.process.wait(60)
+        finally:
+            self.process.kill()
 
 
 def get(record, name):
