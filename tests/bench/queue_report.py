@@ -22,8 +22,8 @@ def times(s):
 
 
 def text(results):
-    """Both tables of what there are figures of; None: of nothing."""
-    listed, counted = [], []
+    """The tables of what there are figures of; None: of nothing."""
+    listed, counted, cold = [], [], []
     for mta in MTAS:
         path = f"{results}/queue-{mta}.json"
         if not os.path.exists(path):
@@ -33,6 +33,8 @@ def text(results):
         for name, t in r["tools"].items():
             listed.append([mta, f"`{name}`" if "(" not in name else name, ms(t["ms"]), times(t["faster"]) if name != r["own"] else "1",
                            f"{t['rss']:.1f}" + (f" ({t['rss_few']:.1f})" if t["rss_few"] else "")])
+        cold += [[mta, f"`{name}`" if "(" not in name else name, ms(t["ms"]), times(t["faster"]) if name != r["own"] else "1"]
+                 for name, t in r.get("cold", {}).items()]
         c = r["count"]
         counted.append([mta, f"{c['scan_ms']['median']:.1f}", f"{c['count_ms']['median']:.1f}",
                         f"{c['ratio']['median']:.2f} ({c['ratio']['min']:.2f}..{c['ratio']['max']:.2f})"])
@@ -40,7 +42,8 @@ def text(results):
         return None
     return (table([f"{r['messages']:,} messages", "command", "ms", "times as fast as the last of its MTA",
                    f"peak RSS, MiB (with {r['few']:,} messages)"], listed) + "\n\n" +
-            table(["counting", "bare scan, ms", "spamtrace, ms", "ratio"], counted))
+            table(["counting", "bare scan, ms", "spamtrace, ms", "ratio"], counted) +
+            ("\n\n" + table(["on disk, nothing in memory", "command", "ms", "times as fast"], cold) if cold else ""))
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@
 #define MAX_KEYS      16384
 #define SECOND        1000000000ULL
 #define PROGRESS_MASK 255
-#define THREADS_MAX   4
+#define THREADS_MAX   8
 #define SHARE_MIN     1000 /* messages: fewer are not worth a thread */
 
 /* The first thread speaks for all. */
@@ -175,14 +175,16 @@ static void merge(struct queue_report *out, const struct queue_report *more)
 			out->count_errors[i] = more->count_errors[i];
 }
 
-/* As many as there are processors, for the work is the kernel's and ours by halves. */
+/* Several for each processor: what is not in memory is waited for. Of a queue that is in memory it
+ * makes little difference. */
 static unsigned threads_for(const struct queue_options *o, uint64_t messages)
 {
 	uint64_t n = messages / SHARE_MIN, max = o->threads;
 	cpu_set_t cpus;
 
 	if (!max) {
-		max = sched_getaffinity(0, sizeof(cpus), &cpus) ? 1 : (uint64_t)CPU_COUNT(&cpus);
+		max = sched_getaffinity(0, sizeof(cpus), &cpus) ? 1
+								: 4 * (uint64_t)CPU_COUNT(&cpus);
 		max = n < max ? n : max;
 	}
 	return max > THREADS_MAX ? THREADS_MAX : max ? (unsigned)max : 1;
