@@ -192,7 +192,7 @@ void spool_window_init(struct spool_window *w, int fd, unsigned reads)
 {
 	w->fd = fd;
 	w->reads_left = reads;
-	w->start = 0;
+	w->start = w->end = 0;
 	w->len = 0;
 }
 
@@ -203,12 +203,14 @@ static bool window_at(struct spool_window *w, off_t off)
 
 	if (off >= w->start && off - w->start < (off_t)w->len)
 		return true;
-	if (off < 0 || !w->reads_left)
+	if (off < 0 || !w->reads_left || (w->end && off >= w->end))
 		return false;
 	w->reads_left--;
 	n = spool_pread(w->fd, w->buf, sizeof(w->buf), off);
 	w->start = off;
 	w->len = n > 0 ? (size_t)n : 0;
+	if (n > 0 && w->len < sizeof(w->buf))
+		w->end = off + n;
 	return n > 0;
 }
 

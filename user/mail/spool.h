@@ -64,6 +64,7 @@ struct spool_window {
 	int fd;
 	unsigned reads_left;
 	off_t start;
+	off_t end; /* of the file, as a short read told; 0: not known */
 	size_t len;
 	char buf[SPOOL_BLOCK];
 };
