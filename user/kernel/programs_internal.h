@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* What programs' files share: the registry, paths, and processes with PHP in them. */
+#ifndef ST_PROGRAMS_INTERNAL_H
+#define ST_PROGRAMS_INTERNAL_H
+
+#include <uthash.h>
+
+#include "kernel/programs.h"
+
+#define MAX_PREFERRED 8
+#define MAX_PROGRAMS  16384 /* of map programs */
+#define MAX_WATCHED   64    /* entries of map php_images */
+#define MAX_HTTPDS    64
+
+struct node {
+	struct program program;
+	UT_hash_handle hh;
+};
+
+/* One exec of a web server, and the process of it that was looked at last. */
+struct httpd {
+	struct st_base_key key;
+	pid_t pid;
+	bool none; /* it had no PHP */
+};
+
+struct programs {
+	struct httpd httpds[MAX_HTTPDS];
+	size_t httpd_count;
+	struct probe *probe;
+	struct node *by_inode;
+	struct node **by_id;
+	uint32_t count, room;
+	struct php_finder *finder;
+	const struct mta *preferred[MAX_PREFERRED];
+	size_t preferred_count;
+	bool untrusted;
+	enum {
+		WATCH_NOT,
+		WATCH_CALLS,
+		WATCH_REFUSED
+	} watch[MAX_WATCHED]; /* by engine that cannot be read */
+	bool told[MAX_WATCHED];
+	uint32_t container[64]; /* mount namespaces that were looked at */
+	size_t containers;
+};
+
+/* programs.c: registers a program once; a role is never taken back, a stronger claim (PHP,
+ * injector) replaces an interpreter's. Returns 1 when it was new, else 0 or -errno. */
+int programs_add(struct programs *p, const struct st_inode *inode, const char *path,
+		 const struct mta *mta, uint32_t role, uint32_t flags, uint32_t image);
+
+/* programs_paths.c: all known paths below `root` ("": the host's), which process `pid` has (0: this
+ * one). Return how many were new. */
+int programs_scan_mtas(struct programs *p, const char *root, pid_t pid);
+int programs_scan_others(struct programs *p, const char *root, pid_t pid);
+/* A program by a name that an MTA uses, wherever it lies: a container's, a copy. */
+void programs_add_by_name(struct programs *p, pid_t pid, const struct st_inode *exe);
+
+#endif

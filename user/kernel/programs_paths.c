@@ -1,0 +1,173 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* Where programs that have a role are known to live, and what they are called. */
+#include <fcntl.h>
+#include <glob.h>
+#include <limits.h>
+#include <linux/openat2.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "kernel/inode.h"
+#include "kernel/programs_internal.h"
+
+/* Programs that are no MTA's. Globs; versions and panels put them in many places. */
+static const struct {
+	const char *path;
+	uint32_t role;
+} others[] = {
+	{"/usr/sbin/apache2", ST_ROLE_HTTPD},
+	{"/usr/sbin/httpd", ST_ROLE_HTTPD},
+	{"/usr/sbin/httpd.*", ST_ROLE_HTTPD},
+	{"/usr/local/apache*/bin/httpd", ST_ROLE_HTTPD},
+	{"/opt/*/httpd/bin/httpd", ST_ROLE_HTTPD},
+	{"/usr/local/sbin/httpd", ST_ROLE_HTTPD},
+	/* servers that start CGI programs */
+	{"/usr/sbin/fcgiwrap", ST_ROLE_HTTPD},
+	{"/usr/sbin/lighttpd", ST_ROLE_HTTPD},
+	{"/usr/local/lsws/bin/lscgid*", ST_ROLE_HTTPD},
+	{"/usr/bin/perl", ST_ROLE_SCRIPT},
+	{"/usr/bin/perl5*", ST_ROLE_SCRIPT},
+	{"/usr/local/bin/perl*", ST_ROLE_SCRIPT},
+	{"/usr/bin/python[23]*", ST_ROLE_SCRIPT},
+	{"/usr/local/bin/python[23]*", ST_ROLE_SCRIPT},
+	{"/usr/libexec/platform-python*", ST_ROLE_SCRIPT},
+	{"/usr/bin/ruby*", ST_ROLE_SCRIPT},
+	{"/usr/bin/node", ST_ROLE_SCRIPT},
+	{"/usr/bin/nodejs", ST_ROLE_SCRIPT},
+	{"/usr/bin/lua*", ST_ROLE_SCRIPT},
+	{"/usr/bin/tclsh*", ST_ROLE_SCRIPT},
+	{"/bin/sh", ST_ROLE_SCRIPT},
+	{"/bin/bash", ST_ROLE_SCRIPT},
+	{"/bin/dash", ST_ROLE_SCRIPT},
+	{"/bin/ksh*", ST_ROLE_SCRIPT},
+	{"/bin/zsh", ST_ROLE_SCRIPT},
+	{"/bin/busybox", ST_ROLE_SCRIPT},
+};
+
+static bool preferred(const struct programs *p, const struct mta *mta)
+{
+	for (size_t i = 0; i < p->preferred_count; i++)
+		if (p->preferred[i] == mta)
+			return true;
+	return false;
+}
+
+/* openat2(2), Linux 5.6: a container's links stay inside of it. */
+static int open_below(const char *root, const char *path)
+{
+	struct open_how how = {
+		.flags = O_PATH | O_CLOEXEC,
+		.resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS,
+	};
+	_close_ int dir = -1;
+
+	if (!*root)
+		return open(path, O_PATH | O_CLOEXEC);
+	dir = open(root, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	return dir < 0 ? -1 : (int)syscall(SYS_openat2, dir, path, &how, sizeof(how));
+}
+
+/* Adds what is at `path` below `root`; a link is followed, and what it leads to is what counts. */
+static int add_path(struct programs *p, const char *root, pid_t pid, const char *path,
+		    const struct mta *mta, uint32_t role, uint32_t flags)
+{
+	_close_ int fd = open_below(root, path);
+	char real[PATH_MAX], link[64];
+	struct st_inode inode;
+	ssize_t n;
+
+	if (fd < 0 || inode_of_fd(fd, pid, &inode))
+		return 0;
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+	n = readlink(link, real, sizeof(real) - 1);
+	if (n < 0)
+		n = 0;
+	real[n] = '\0';
+	return programs_add(p, &inode, real[0] == '/' && !*root ? real : path, mta, role, flags, 0);
+}
+
+/* A link /usr/sbin/sendmail belongs to the MTA that has its target's name in its table. */
+static int scan_names(struct programs *p, const char *root, pid_t pid, bool only_preferred,
+		      bool shared)
+{
+	int found = 0;
+
+	for (const struct mta *const *m = mta_all; *m; m++) {
+		if (preferred(p, *m) != only_preferred)
+			continue;
+		for (const struct mta_program *mp = (*m)->programs; mp->path; mp++) {
+			const char *base = strrchr(mp->path, '/');
+
+			if ((base && !strcmp(base, "/sendmail")) == shared)
+				found += add_path(p, root, pid, mp->path, *m, mp->role, mp->flags) >
+					 0;
+		}
+	}
+	return found;
+}
+
+/* Every MTA's own names first, the shared name sendmail last. */
+int programs_scan_mtas(struct programs *p, const char *root, pid_t pid)
+{
+	return scan_names(p, root, pid, true, false) + scan_names(p, root, pid, false, false) +
+	       scan_names(p, root, pid, true, true) + scan_names(p, root, pid, false, true);
+}
+
+int programs_scan_others(struct programs *p, const char *root, pid_t pid)
+{
+	int found = 0;
+
+	for (size_t i = 0; i < array_size(others); i++) {
+		char pattern[PATH_MAX];
+		glob_t g;
+
+		if (snprintf(pattern, sizeof(pattern), "%s%s", root, others[i].path) >=
+		    (int)sizeof(pattern))
+			continue;
+		if (glob(pattern, GLOB_NOSORT, NULL, &g) == 0)
+			for (size_t j = 0; j < g.gl_pathc; j++)
+				found += add_path(p, root, pid, g.gl_pathv[j] + strlen(root), NULL,
+						  others[i].role, 0) > 0;
+		globfree(&g);
+	}
+	return found;
+}
+
+void programs_add_by_name(struct programs *p, pid_t pid, const struct st_inode *exe)
+{
+	char link[64], path[PATH_MAX];
+	const char *base;
+	ssize_t n;
+
+	snprintf(link, sizeof(link), "/proc/%d/exe", (int)pid);
+	n = readlink(link, path, sizeof(path) - 1);
+	if (n <= 0) {
+		/* gone before it could be looked at: ask again */
+		probe_unset_program(p->probe, exe);
+		return;
+	}
+	path[n] = '\0';
+	base = strrchr(path, '/') ? strrchr(path, '/') + 1 : path;
+	for (int want = 1; want >= 0; want--)
+		for (const struct mta *const *m = mta_all; *m; m++) {
+			if (preferred(p, *m) != (want == 1))
+				continue;
+			for (const struct mta_program *mp = (*m)->programs; mp->path; mp++) {
+				const char *b = strrchr(mp->path, '/') ? strrchr(mp->path, '/') + 1
+								       : mp->path;
+
+				if (!strcmp(b, base)) {
+					programs_add(p, exe, path, *m, mp->role, mp->flags, 0);
+					return;
+				}
+			}
+		}
+	if (!strcmp(base, "apache2") || !strcmp(base, "httpd"))
+		programs_add(p, exe, path, NULL, ST_ROLE_HTTPD, 0, 0);
+	else if (p->count < MAX_PROGRAMS)
+		programs_add(p, exe, path, NULL, ST_ROLE_NONE, 0,
+			     0); /* its name, for messages of its children */
+}
