@@ -67,7 +67,7 @@ def phase_audit(servers):
 
 def phase_held(_):
     """Five minutes of more messages than an MTA takes."""
-    load.deploy()
+    load.deploy(load.SCRIPTS)
     result = load.held(measure.Group("tool"), int(os.environ.get("HELD") or 300))
     load.print_held(result)
     save("held", result)

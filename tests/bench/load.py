@@ -2,6 +2,7 @@
 """A storm of messages: PHP pages that start a qmail-queue for each, at a given pace, into a queue on tmpfs; what spamtrace uses
 meanwhile, what it loses, how late it tells. And how long it takes to start."""
 import http.client
+import itertools
 import json
 import multiprocessing
 import os
@@ -17,7 +18,9 @@ import measure
 
 QUEUE = "/var/qmail/queue"
 SITES = ("blog.test", "shop.test", "club.test")
-SCRIPTS = 6
+SENDERS = 6
+# so many different ones in the phase held
+SCRIPTS = int(os.environ.get("HELD_SCRIPTS") or SENDERS)
 PORTS = (8081, 8091)
 STORM = """<?php
 set_time_limit(0);
@@ -40,12 +43,12 @@ echo $i;
 """
 
 
-def deploy():
+def deploy(scripts=SENDERS):
     with open("/run/bench/message", "w", encoding="ascii") as f:
         f.write("To: x@elsewhere.test\nFrom: info@blog.test\nSubject: your parcel\n\n" + "Pay the fee.\n" * 40)
     with open("/run/bench/envelope", "w", encoding="ascii") as f:
         f.write("Finfo@blog.test\0Tx@elsewhere.test\0\0")
-    for i in range(SCRIPTS):
+    for i in range(scripts):
         path = script(i)
         with open(path, "w", encoding="ascii") as f:
             f.write(STORM)
@@ -78,6 +81,7 @@ class Tracer:
         self.late = []
         self.right = self.wrong = self.unnamed = self.removed = 0
         self.ended = {}
+        self.seen = set()
         self.example = None
         self.file = "/run/bench/lines.json"
         start = time.monotonic()
@@ -119,6 +123,7 @@ class Tracer:
             path = re.search(rb'"file(?:\.path|": ?\{[^}]*"path)": ?("[^"]+")', line)
             if path and path.group(1) in self.scripts:
                 self.right += 1
+                self.seen.add(path.group(1))
             elif path:
                 self.wrong += 1
                 self.example = line.decode()
@@ -153,11 +158,11 @@ def send(total, rate):
     sent = []
 
     def one(i):
-        left = total // SCRIPTS
+        left = total // SENDERS
         while left:
-            n = min(left, max(1, int(rate / SCRIPTS * 20)))
+            n = min(left, max(1, int(rate / SENDERS * 20)))
             connection = http.client.HTTPConnection("127.0.0.1", PORTS[i % 2], timeout=300)
-            connection.request("GET", f"/storm{i}.php?n={n}&rate={rate / SCRIPTS}", headers={"Host": SITES[i % 3]})
+            connection.request("GET", f"/storm{i}.php?n={n}&rate={rate / SENDERS}", headers={"Host": SITES[i % 3]})
             answer = connection.getresponse()
             sent.append(int(answer.read() or 0))
             connection.close()
@@ -166,7 +171,7 @@ def send(total, rate):
             left -= n
 
     start = time.monotonic()
-    threads = [threading.Thread(target=one, args=(i,)) for i in range(SCRIPTS)]
+    threads = [threading.Thread(target=one, args=(i,)) for i in range(SENDERS)]
     for t in threads:
         t.start()
     for t in threads:
@@ -207,17 +212,20 @@ def held(group, seconds):
     sent, start = [], time.monotonic()
 
     def one(i):
-        while time.monotonic() < start + seconds:
+        n = 1000 if SCRIPTS == SENDERS else 100
+        for k in itertools.cycle(range(i, SCRIPTS, SENDERS)):
+            if time.monotonic() > start + seconds:
+                break
             connection = http.client.HTTPConnection("127.0.0.1", PORTS[i % 2], timeout=300)
-            connection.request("GET", f"/storm{i}.php?n=1000&rate={HELD_RATE / SCRIPTS}", headers={"Host": SITES[i % 3]})
+            connection.request("GET", f"/storm{k}.php?n={n}&rate={HELD_RATE / SENDERS}", headers={"Host": SITES[k % 3]})
             answer = connection.getresponse()
             sent.append(int(answer.read() or 0))
             connection.close()
             if answer.status != 200:
-                raise RuntimeError(f"storm{i}: {answer.status}")
+                raise RuntimeError(f"storm{k}: {answer.status}")
 
-    with ThreadPoolExecutor(SCRIPTS) as pool:
-        list(pool.map(one, range(SCRIPTS)))
+    with ThreadPoolExecutor(SENDERS) as pool:
+        list(pool.map(one, range(SENDERS)))
     took = time.monotonic() - start
     time.sleep(2)
     stop.set()
@@ -226,7 +234,7 @@ def held(group, seconds):
     tracer.stop()
     left = sum(len(os.listdir(f"{QUEUE}/mess/{n}")) for n in range(23))
     queue = get(tracer.ended, "spamtrace.queues")[0]
-    return {"seconds": took, "sent": sum(sent), "rate": sum(sent) / took, "right": tracer.right, "wrong": tracer.wrong,
+    return {"seconds": took, "sent": sum(sent), "rate": sum(sent) / took, "right": tracer.right, "scripts": len(tracer.seen), "wrong": tracer.wrong,
             "unnamed": tracer.unnamed, "lost": sum(sent) - len(tracer.late), "losses": get(tracer.ended, "spamtrace.lost") or {},
             "status": tracer.status, "rss": tracer.rss, "left": left, "growth": queue["growth"], "queued": queue["queued"],
             "removed": queue["removed"], "unexplained": queue["unexplained"], "late_max_ms": max(tracer.late) * 1e3,
@@ -234,8 +242,8 @@ def held(group, seconds):
 
 
 def print_held(r):
-    print(f"held for {r['seconds']:.0f} s: {r['sent']} messages at {r['rate']:.0f} a second; {r['right']} right, {r['wrong']} wrong, "
-          f"{r['unnamed']} unnamed, {r['lost']} lost, losses {r['losses']}; exit status under --strict {r['status']}; "
+    print(f"held for {r['seconds']:.0f} s: {r['sent']} messages at {r['rate']:.0f} a second; {r['right']} right "
+          f"({r['scripts']} scripts), {r['wrong']} wrong, {r['unnamed']} unnamed, {r['lost']} lost, losses {r['losses']}; exit status under --strict {r['status']}; "
           f"peak RSS {r['rss']:.1f} MiB; commit to line at most {r['late_max_ms']:.0f} ms\n"
           f"books: {r['queued']} came, {r['removed']} left, growth {r['growth']} ({r['left']} files), {r['unexplained']} unexplained: "
           f"{r['verdict']}")
