@@ -13,6 +13,7 @@
 #include "trace/balance.h"
 #include "trace/correlate.h"
 #include "trace/tally.h"
+#include "trace/vhost_memo.h"
 #include "web/servers.h"
 
 #define MAX_QUEUES   16
@@ -32,6 +33,7 @@ struct session {
 	struct tally *tally;
 	struct servers *servers;
 	struct vhost_table *vhosts;
+	struct vhost_memo vhost_memo; /* of that table */
 	struct evidence_locker *evidence;
 	struct logins *logins;
 	struct containers *containers;

@@ -62,7 +62,7 @@ static int vhost(void *arg, const struct vhost_query *q, struct vhost_answer *ou
 {
 	struct session *s = arg;
 
-	return vhost_resolve(s->vhosts, q, out);
+	return vhost_memo_resolve(&s->vhost_memo, s->vhosts, q, out);
 }
 
 static const struct origin *origin_by_id(void *arg, uint64_t id)

@@ -37,6 +37,7 @@ static void session_close(struct session *s)
 	correlate_free(s->correlate);
 	session_late_free(s);
 	tally_free(s->tally);
+	vhost_memo_clear(&s->vhost_memo);
 	vhost_table_free(s->vhosts);
 	servers_free(s->servers);
 	programs_free(s->programs);
@@ -127,6 +128,7 @@ static void read_vhosts(struct session *s)
 
 	if (servers_read(s->servers, &t))
 		return;
+	vhost_memo_clear(&s->vhost_memo);
 	vhost_table_free(s->vhosts);
 	s->vhosts = t;
 }

@@ -160,9 +160,14 @@ static void on_arrival(struct queue_watch *w, const struct object *o)
 
 int watch_join(char *out, size_t size, const char *path, const char *name)
 {
-	int n = snprintf(out, size, "%s%s%s", path, *path ? "/" : "", name);
+	size_t n = strlen(path), m = strlen(name) + 1, slash = n != 0;
 
-	return n < 0 || (size_t)n >= size ? -ENAMETOOLONG : 0;
+	if (n + slash + m > size)
+		return -ENAMETOOLONG;
+	memcpy(out, path, n);
+	memcpy(out + n, "/", slash);
+	memcpy(out + n + slash, name, m);
+	return 0;
 }
 
 /* Takes fd. */

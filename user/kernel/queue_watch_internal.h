@@ -20,11 +20,12 @@
 #define FAN_REPORT_TARGET_FID 0x00001000
 #endif
 
-#define MAX_QUEUES   16
-#define MAX_DEPTH    4 /* of a directory below a queue's root: top, and up to 3 levels of hashing */
-#define MAX_DIRS     8192  /* a queue has hundreds */
-#define MAX_EVENTS   65536 /* in one round */
-#define MAX_PATH_LEN 1000  /* as correlate takes names: their components are queue ids */
+#define MAX_QUEUES    16
+#define MAX_DEPTH     4 /* of a directory below a queue's root: top, and up to 3 levels of hashing */
+#define MAX_DIRS      8192  /* a queue has hundreds */
+#define MAX_EVENTS    65536 /* in one round */
+#define MAX_EVENT_LEN 4096  /* of one: three handles of MAX_HANDLE_SZ, two names of NAME_MAX */
+#define MAX_PATH_LEN  1000  /* as correlate takes names: their components are queue ids */
 
 /* A file handle on a file system. Unused bytes are 0. */
 struct object {

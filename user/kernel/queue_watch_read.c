@@ -247,27 +247,35 @@ static void look_into(struct queue_watch *w, const struct arrival *a)
 	}
 }
 
+/* All events are read. */
+static int finish(struct queue_watch *w)
+{
+	for (size_t i = 0; i < w->arrived; i++)
+		look_into(w, &w->arrivals[i]);
+	w->arrived = w->departed = 0;
+	return 1;
+}
+
 int queue_watch_read(struct queue_watch *w)
 {
 	while (w->count < MAX_EVENTS) {
-		ssize_t n = read(w->fd, w->buf, sizeof(w->buf));
+		ssize_t n = read(w->fd, w->buf, sizeof(w->buf)), room = (ssize_t)sizeof(w->buf) - n;
 		const struct fanotify_event_metadata *m = (const void *)w->buf;
 
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0 && errno != EAGAIN)
 			return -errno;
-		if (n <= 0) {
-			for (size_t i = 0; i < w->arrived; i++)
-				look_into(w, &w->arrivals[i]);
-			w->arrived = w->departed = 0;
-			return 1;
-		}
+		if (n <= 0)
+			return finish(w);
 		for (; FAN_EVENT_OK(m, n); m = FAN_EVENT_NEXT(m, n)) {
 			if (m->vers != FANOTIFY_METADATA_VERSION)
 				return -EPROTO;
 			on_event(w, m);
 		}
+		/* the kernel would have put another one in */
+		if (room >= MAX_EVENT_LEN && !w->arrived)
+			return finish(w);
 	}
 	return 0;
 }

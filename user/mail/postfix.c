@@ -354,8 +354,11 @@ static int open_message(struct mta_queue *q, const char *id)
 	if (!is_id(id))
 		return -EINVAL;
 	hash_digits(id, digits);
-	for (int i = 0; i < LISTED; i++) {
-		fd = open_in(q, (enum where)i, i == DEFERRED, id, digits);
+	for (int n = 0; n < LISTED; n++) {
+		/* on their way; what lies in maildrop is asked for least */
+		enum where i = (enum where)((n + INCOMING) % LISTED);
+
+		fd = open_in(q, i, i == DEFERRED, id, digits);
 		if (fd != -ENOENT && fd != -ENOTDIR)
 			return fd;
 	}
