@@ -82,6 +82,7 @@ class Tracer:
         self.right = self.wrong = self.unnamed = self.removed = 0
         self.ended = {}
         self.seen = set()
+        self.rss_of_a_million = None
         self.example = None
         self.file = "/run/bench/lines.json"
         start = time.monotonic()
@@ -124,6 +125,8 @@ class Tracer:
             if path and path.group(1) in self.scripts:
                 self.right += 1
                 self.seen.add(path.group(1))
+                if self.right == 1_000_000:
+                    self.rss_of_a_million = measure.peak_rss(self.process.pid)
             elif path:
                 self.wrong += 1
                 self.example = line.decode()
@@ -236,7 +239,7 @@ def held(group, seconds):
     queue = get(tracer.ended, "spamtrace.queues")[0]
     return {"seconds": took, "sent": sum(sent), "rate": sum(sent) / took, "right": tracer.right, "scripts": len(tracer.seen), "wrong": tracer.wrong,
             "unnamed": tracer.unnamed, "lost": sum(sent) - len(tracer.late), "losses": get(tracer.ended, "spamtrace.lost") or {},
-            "status": tracer.status, "rss": tracer.rss, "left": left, "growth": queue["growth"], "queued": queue["queued"],
+            "status": tracer.status, "rss": tracer.rss, "rss_of_a_million": tracer.rss_of_a_million, "left": left, "growth": queue["growth"], "queued": queue["queued"],
             "removed": queue["removed"], "unexplained": queue["unexplained"], "late_max_ms": max(tracer.late) * 1e3,
             "verdict": get(tracer.ended, "spamtrace.verdict")}
 
@@ -244,7 +247,8 @@ def held(group, seconds):
 def print_held(r):
     print(f"held for {r['seconds']:.0f} s: {r['sent']} messages at {r['rate']:.0f} a second; {r['right']} right "
           f"({r['scripts']} scripts), {r['wrong']} wrong, {r['unnamed']} unnamed, {r['lost']} lost, losses {r['losses']}; exit status under --strict {r['status']}; "
-          f"peak RSS {r['rss']:.1f} MiB; commit to line at most {r['late_max_ms']:.0f} ms\n"
+          f"peak RSS {r['rss']:.1f} MiB" + (f" ({r['rss_of_a_million']:.1f} after 1,000,000)" if r["rss_of_a_million"] else "") +
+          f"; commit to line at most {r['late_max_ms']:.0f} ms\n"
           f"books: {r['queued']} came, {r['removed']} left, growth {r['growth']} ({r['left']} files), {r['unexplained']} unexplained: "
           f"{r['verdict']}")
 

@@ -233,7 +233,6 @@ def soak(run):
         wait_until("", lambda: t.count() >= sent, 30)
     except Failed:
         pass
-    time.sleep(1)
     status = t.stop()
     run.need(status == 0, f"exit status {status}, lost {t.lost()}")
     mails = [r for r in t.records() if action(r) == "mail-queued"]

@@ -77,7 +77,7 @@ def pipe_closed(run):
         try:
             out, _ = whole.communicate(timeout=30)
         except subprocess.TimeoutExpired:
-            subprocess.run(["kill", *map(str, children(whole.pid))], check=False)
+            subprocess.run(["kill", *map(str, fs.children(whole.pid))], check=False)
             whole.kill()
             raise Failed(f"{output}: it goes on although nobody reads") from None
         status = out.splitlines()[-1]
@@ -95,10 +95,6 @@ def pipe_closed(run):
             run.need(get(r, "spamtrace.reason"), f"{output}: not exact, without a reason")
         words.append(f"{output}: exit 0, {len(records)} events recorded, no gap")
     return "; ".join(words)
-
-
-def children(pid):
-    return [int(c) for c in read(f"/proc/{pid}/task/{pid}/children").split()]
 
 
 PLAIN = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\x1b[()][A-Z0-9]|\x1b[=>78]")

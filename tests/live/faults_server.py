@@ -5,7 +5,6 @@ import os
 import shutil
 import signal
 import subprocess
-import time
 
 import faults_stage as fs
 from faults_stage import Failed, Tracer, action, get, read, wait_until
@@ -65,7 +64,6 @@ def kill(run):
         fs.finish(p)
     later = run.send(20, 1)
     run.settle(b, wanted + later + in_flight, len(later) + len(in_flight))
-    time.sleep(0.5)
     status = b.stop()
     j = run.judge(b, later + in_flight)
     run.need(status == 0, f"exit status {status} after the restart, lost {b.lost()}")
@@ -156,7 +154,7 @@ def php(run):
     wait_until("the new FPM", lambda: not os.readlink(f"/proc/{int(read('/run/fpm/fpm/pid') or pid)}/exe")
                .endswith("(deleted)"))
     wait_until("its socket", lambda: os.path.exists("/run/fpm/fpm/site1.sock"))
-    time.sleep(0.5)
+    wait_until("its workers", lambda: fs.children(int(read("/run/fpm/fpm/pid"))))
     wanted += run.web("fpm", 5, 3)
     wanted += run.send(5, 4)
     run.settle(t, wanted)

@@ -106,6 +106,10 @@ class Truth:
             not (self.mta == "postfix" and os.listdir("/var/spool/postfix/maildrop"))
 
 
+def children(pid):
+    return [int(c) for c in read(f"/proc/{pid}/task/{pid}/children").split()]
+
+
 def tokens(prefix, count):
     return [f"{prefix}#{i:05d}" for i in range(count)]
 
