@@ -106,23 +106,26 @@ class Faults:
         """Names that no MTA makes, links to nowhere, empty files and one of 2 GB, a pipe, a directory."""
         place = os.path.join(self.root, self.place)
         made = []
-        for name in ("rub-bish", "\x1b[31mred", "..hidden", "x" * 250, "-rf", "1 2", "\udcff\udcfe", "0", "qf", "df.",
-                     "9" * 80, "core"):
-            made.append(os.path.join(place, name))
-            open(made[-1], "wb").close()
-        for name, target in (("link", "/nowhere"), ("loop", "loop"), ("pass-wd", "/etc/passwd")):
-            made.append(os.path.join(place, name))
-            os.symlink(target, made[-1])
-        made.append(os.path.join(place, "pipe"))
-        os.mkfifo(made[-1])
-        made.append(os.path.join(place, "a-directory"))
-        os.mkdir(made[-1])
-        seen = self.next_samples()
-        self.result("garbage names", self.alive() and not any(q.get("unexplained") or q.get("missing") for q in seen),
-                    f"samples: {seen[-1:]}")
-        self.result("a message beside garbage", self.send(), "was not reported")
-        for path in made:
-            os.rmdir(path) if os.path.isdir(path) and not os.path.islink(path) else os.unlink(path)
+        try:
+            # of two characters at least: Postfix's directories of one are there or not
+            for name in ("rub-bish", "\x1b[31mred", "..hidden", "x" * 250, "-rf", "1 2", "\udcff\udcfe", "00", "qf", "df.",
+                         "9" * 80, "core"):
+                made.append(os.path.join(place, name))
+                open(made[-1], "wb").close()
+            for name, target in (("link", "/nowhere"), ("loop", "loop"), ("pass-wd", "/etc/passwd")):
+                made.append(os.path.join(place, name))
+                os.symlink(target, made[-1])
+            made.append(os.path.join(place, "pipe"))
+            os.mkfifo(made[-1])
+            made.append(os.path.join(place, "a-directory"))
+            os.mkdir(made[-1])
+            seen = self.next_samples()
+            self.result("garbage names", self.alive() and not any(q.get("unexplained") or q.get("missing") for q in seen),
+                        f"samples: {seen[-1:]}")
+            self.result("a message beside garbage", self.send(), "was not reported")
+        finally:  # with it, Postfix does not start again
+            for path in made:
+                os.rmdir(path) if os.path.isdir(path) and not os.path.islink(path) else os.unlink(path)
 
     def large(self):
         """A file of 2 GB under a name as the MTA's own, empty files likewise; counted, read bounded."""
