@@ -94,8 +94,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		must(q.mta->headers(fd, headers) <= HEADERS_MAX);
 		close(fd);
 	}
-	n = 0;
-	q.mta->recipients(&q, kinds[kind].id, on_recipient, &n);
 	q.mta->list(&q, on_entry, NULL);
 	q.mta->count(&q, &counts);
 	close(q.fd);

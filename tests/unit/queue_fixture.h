@@ -123,6 +123,19 @@ static int fixture_recipient(void *arg, const char *address)
 	return 0;
 }
 
+/* Those of a message, by describe(); 0 or -errno. */
+static int fixture_recipients(struct mta_queue *q, const char *id, struct fixture_recipients *r)
+{
+	struct message_facts f;
+	int fd = q->mta->open(q, id), err;
+
+	if (fd < 0)
+		return fd;
+	err = q->mta->describe(q, fd, id, &f, fixture_recipient, r);
+	close(fd);
+	return err;
+}
+
 static int fixture_count_entry(void *arg, const struct queue_entry *e)
 {
 	(void)e;

@@ -15,7 +15,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
-#include "kernel/php_walk.h"
+#include "kernel/php_walk_internal.h"
 
 enum { EG = 0x1000, SG = 0x2000, MODULE = 0x3000, HEAP = 0x4000, SIZE = 0x40000 };
 
@@ -329,25 +329,26 @@ static void test_page_end(void **state)
 	struct world *w = *state;
 	unsigned char *pages =
 		mmap(NULL, 8192, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	struct php_memory m = {.pid = getpid(), .l = w->l};
+	uintptr_t end = (uintptr_t)pages + 4096;
+	bool cut = false;
 	char out[64];
 
 	assert_true(pages != MAP_FAILED);
 	assert_int_equal(mprotect(pages + 4096, 4096, PROT_NONE), 0);
 	memcpy(pages + 4096 - 6, "hello", 6);
-	assert_int_equal(
-		php_walk_string(getpid(), (uintptr_t)pages + 4096 - 6, NULL, out, sizeof(out)), 5);
+	assert_int_equal(php_peek_string(&m, end - 6, out, sizeof(out), &cut), 5);
 	assert_string_equal(out, "hello");
 	pages[4095] = '!';
-	assert_int_equal(php_walk_string(getpid(), (uintptr_t)pages + 4096 - 6, NULL, out,
-					 sizeof(out)),
-			 -EFAULT);
+	assert_int_equal(php_peek_string(&m, end - 6, out, sizeof(out), &cut), -EFAULT);
 	assert_string_equal(out, "");
-	assert_int_equal(php_walk_string(getpid(), (uintptr_t)pages + 4096 - 6, NULL, out, 4), 3);
+	assert_false(cut);
+	assert_int_equal(php_peek_string(&m, end - 6, out, 4, &cut), 3);
 	assert_string_equal(out, "hel");
-	assert_int_equal(php_walk_string(getpid(), zend_string(w, "abc"), w->l, out, sizeof(out)),
-			 3);
+	assert_true(cut);
+	assert_int_equal(php_peek_name(&m, zend_string(w, "abc"), out, sizeof(out), &cut), 3);
 	assert_string_equal(out, "abc");
-	assert_int_equal(php_walk_string(getpid(), 0, NULL, out, sizeof(out)), -EFAULT);
+	assert_int_equal(php_peek_string(&m, 0, out, sizeof(out), &cut), -EFAULT);
 	munmap(pages, 8192);
 }
 

@@ -128,15 +128,6 @@ bool doctor_exists(const struct doctor *d, const char *path)
 	return doctor_path(d, path, full, sizeof(full)) && access(full, F_OK) == 0;
 }
 
-bool doctor_program(const struct doctor *d, const char *path)
-{
-	char full[PATH_MAX];
-	struct stat st;
-
-	return doctor_path(d, path, full, sizeof(full)) && stat(full, &st) == 0 &&
-	       S_ISREG(st.st_mode) && (st.st_mode & 0111);
-}
-
 int doctor_read(const struct doctor *d, const char *path, char **text, bool *cut)
 {
 	char full[PATH_MAX];

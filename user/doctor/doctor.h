@@ -60,9 +60,8 @@ const char *doctor_level_name(enum doctor_level level);
  */
 int doctor_read(const struct doctor *d, const char *path, char **text, bool *cut);
 
-/* Does the path exist below the root? `program`: as a regular file that may be executed. */
+/* Does the path exist below the root? */
 bool doctor_exists(const struct doctor *d, const char *path);
-bool doctor_program(const struct doctor *d, const char *path);
 
 /* Writes root + path into out; false when it does not fit. */
 bool doctor_path(const struct doctor *d, const char *path, char *out, size_t size);

@@ -358,10 +358,3 @@ int php_image_open_exporting(int fd, struct php_image *out)
 {
 	return open_image(fd, false, out);
 }
-
-int php_image_open_path(const char *path, struct php_image *out)
-{
-	_close_ int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-
-	return fd < 0 ? -errno : php_image_open(fd, out);
-}

@@ -41,7 +41,4 @@ int php_image_open(int fd, struct php_image *out);
  */
 int php_image_open_exporting(int fd, struct php_image *out);
 
-/* The same, by path (a regular file; never waits on a FIFO). */
-int php_image_open_path(const char *path, struct php_image *out);
-
 #endif

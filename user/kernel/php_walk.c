@@ -221,17 +221,3 @@ int php_walk_selftest(pid_t pid, const struct php_image *image, uint64_t base, c
 		return -ENODATA;
 	return w->torn ? -ENODATA : judge_frames(w, why, size);
 }
-
-ssize_t php_walk_string(pid_t pid, uint64_t address, const struct st_php_layout *layout, char *out,
-			size_t size)
-{
-	struct php_memory m = {.pid = pid, .l = layout};
-	bool cut = false;
-	ssize_t n;
-
-	if (size == 0)
-		return -EFAULT;
-	n = layout ? php_peek_name(&m, address, out, size, &cut)
-		   : php_peek_string(&m, address, out, size, &cut);
-	return n < 0 && m.error ? m.error : n;
-}

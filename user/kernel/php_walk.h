@@ -74,11 +74,4 @@ int php_walk(pid_t pid, const struct php_image *image, uint64_t base, struct php
 int php_walk_selftest(pid_t pid, const struct php_image *image, uint64_t base, char *why,
 		      size_t size);
 
-/*
- * What a pointer of the kernel side's could not read: a C string, or a zend_string with `layout`.
- * Cut to size - 1 bytes and ended with NUL. Returns its length, -ESRCH, -EPERM or -EFAULT.
- */
-ssize_t php_walk_string(pid_t pid, uint64_t address, const struct st_php_layout *layout, char *out,
-			size_t size);
-
 #endif

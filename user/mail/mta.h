@@ -191,9 +191,10 @@ struct mta {
 		     struct message_facts *out);
 
 	/*
-	 * facts() with any pid and recipients() in one pass over what list() has opened. What fn
-	 * returns only ends the recipients. Recipients that could not be read to their end leave
-	 * the facts' count as it is.
+	 * facts() with any pid, and fn (NULL: nothing) for each envelope recipient that is not done
+	 * yet, of a file that open() or list() has opened; bounded. What fn returns only ends the
+	 * recipients. Recipients that could not be read to their end leave the facts' count as it
+	 * is.
 	 */
 	int (*describe)(struct mta_queue *q, int fd, const char *id, struct message_facts *out,
 			recipient_fn fn, void *arg);
@@ -201,10 +202,6 @@ struct mta {
 	/* The headers as the message has them, up to HEADERS_MAX bytes; returns how many, or
 	 * -errno. */
 	ssize_t (*headers)(int fd, char out[HEADERS_MAX]);
-
-	/* Calls fn for each envelope recipient that is not done yet; bounded. Returns 0, what fn
-	 * returned, or -errno. */
-	int (*recipients)(struct mta_queue *q, const char *id, recipient_fn fn, void *arg);
 
 	/*
 	 * Lines of commands for a person to run that `verb` ("hold", "release", "delete") message

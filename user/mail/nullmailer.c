@@ -287,18 +287,6 @@ static ssize_t headers(int fd, char out[HEADERS_MAX])
 	return r ? r : spool_headers(fd, out, off);
 }
 
-static int recipients(struct mta_queue *q, const char *id, recipient_fn fn, void *arg)
-{
-	struct spool_window w;
-	off_t off = 0;
-	_close_ int fd = open_message(q, id);
-
-	if (fd < 0)
-		return fd;
-	spool_window_init(&w, fd, ENVELOPE_READS);
-	return read_envelope(&w, &off, NULL, fn, arg);
-}
-
 /* nullmailer has no tool but mailq; its queue may be changed at any time between two runs of
  * nullmailer-send. */
 static const char *howto(const struct mta_queue *q, const char *verb, char *buf, size_t size,
@@ -352,6 +340,5 @@ const struct mta mta_nullmailer = {
 	.facts = facts,
 	.describe = describe,
 	.headers = headers,
-	.recipients = recipients,
 	.howto = howto,
 };

@@ -390,13 +390,6 @@ static int describe(struct mta_queue *q, int fd, const char *id, struct message_
 	return r;
 }
 
-static int recipients(struct mta_queue *q, const char *id, recipient_fn fn, void *arg)
-{
-	_close_ int fd = open_message(q, id);
-
-	return fd < 0 ? fd : postfix_file_recipients(fd, fn, arg);
-}
-
 static const char *howto(const struct mta_queue *q, const char *verb, char *buf, size_t size,
 			 const char *id)
 {
@@ -432,6 +425,5 @@ const struct mta mta_postfix = {
 	.facts = facts,
 	.describe = describe,
 	.headers = postfix_file_headers,
-	.recipients = recipients,
 	.howto = howto,
 };

@@ -324,6 +324,5 @@ const struct mta mta_qmail = {
 	.facts = facts,
 	.describe = describe,
 	.headers = headers,
-	.recipients = qmail_recipients,
 	.howto = howto,
 };

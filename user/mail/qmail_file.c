@@ -205,10 +205,3 @@ int qmail_message(struct mta_queue *q, int fd, const char *id, uint32_t pid,
 	*out = f;
 	return 0;
 }
-
-int qmail_recipients(struct mta_queue *q, const char *id, recipient_fn fn, void *arg)
-{
-	struct envelope e = {.fn = fn, .arg = arg};
-
-	return qmail_is_id(id, strlen(id)) ? read_envelopes(q, id, &e) : -EINVAL;
-}

@@ -18,7 +18,4 @@ int qmail_count(struct mta_queue *q, struct queue_counts *out);
 int qmail_message(struct mta_queue *q, int fd, const char *id, uint32_t pid,
 		  struct message_facts *out, recipient_fn fn, void *arg);
 
-/* As struct mta's recipients(). */
-int qmail_recipients(struct mta_queue *q, const char *id, recipient_fn fn, void *arg);
-
 #endif

@@ -387,13 +387,6 @@ static int describe(struct mta_queue *q, int fd, const char *id, struct message_
 	return r;
 }
 
-static int recipients(struct mta_queue *q, const char *id, recipient_fn fn, void *arg)
-{
-	_close_ int fd = open_message(q, id);
-
-	return fd < 0 ? fd : sendmail_file_recipients(fd, fn, arg);
-}
-
 /* Sendmail cannot delete one message; quarantine takes it out of every queue run, and then its
  * files can go (mailq(1), op.me 2.3). */
 static const char *howto(const struct mta_queue *q, const char *verb, char *buf, size_t size,
@@ -446,6 +439,5 @@ const struct mta mta_sendmail = {
 	.facts = facts,
 	.describe = describe,
 	.headers = sendmail_file_headers,
-	.recipients = recipients,
 	.howto = howto,
 };

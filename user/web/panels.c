@@ -21,19 +21,6 @@ struct panels {
 	enum vhost_panel now;
 };
 
-const char *panel_name(enum vhost_panel p)
-{
-	static const char *const names[VHOST_PANEL_COUNT] = {
-		[VHOST_PLESK] = "Plesk",
-		[VHOST_CPANEL] = "cPanel",
-		[VHOST_DIRECTADMIN] = "DirectAdmin",
-		[VHOST_ISPCONFIG] = "ISPConfig",
-		[VHOST_VIRTUALMIN] = "Virtualmin",
-	};
-
-	return names[p];
-}
-
 /* One domain. `alias` may be NULL. What no panel would write is left out. */
 static int add(struct panels *p, const char *name, const char *alias, const char *docroot)
 {

@@ -21,6 +21,4 @@ uint32_t panels_find(struct rootfs *fs);
  */
 int panels_read(struct rootfs *fs, struct vhost_table *table);
 
-const char *panel_name(enum vhost_panel p);
-
 #endif
