@@ -100,6 +100,36 @@ void json_line_put_time(json_t *line, const char *key, int64_t seconds)
 	json_line_put(line, key, json_string_nocheck(out));
 }
 
+void json_line_put_known(json_t *line, const char *key, int64_t count)
+{
+	if (count >= 0)
+		json_line_put_count(line, key, (uint64_t)count);
+}
+
+void json_line_put_facts(json_t *line, const struct message_facts *f)
+{
+	json_line_put_text(line, "email.sender.address",
+			   f->has_sender && !*f->sender ? "<>" : f->sender);
+	json_line_put_text(line, "email.from.address", f->from);
+	json_line_put_text(line, "email.subject", f->subject);
+	json_line_put_text(line, "email.message_id", f->message_id);
+	json_line_put_text(line, "client.ip", f->client_ip);
+	json_line_put_text(line, "spamtrace.auth_user", f->auth_user);
+	json_line_put_time(line, "spamtrace.queue.arrived", (int64_t)(f->time_ns / 1000000000U));
+	json_line_put_known(line, "spamtrace.recipients", f->recipients);
+	json_line_put_known(line, "spamtrace.bytes", f->bytes);
+}
+
+void json_line_put_uid(json_t *line, int64_t uid)
+{
+	char text[24];
+
+	if (uid < 0)
+		return;
+	snprintf(text, sizeof(text), "%" PRId64, uid);
+	json_line_put_text(line, "user.id", text);
+}
+
 int json_line_write(FILE *out, json_t *line)
 {
 	char small[8192];

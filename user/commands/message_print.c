@@ -200,25 +200,11 @@ int message_print_json(FILE *out, const struct message_view *m)
 	message_explain(m, text, sizeof(text));
 	json_line_put_text(line, "spamtrace.explanation", text);
 	json_line_put_text(line, "email.local_id", m->id);
-	json_line_put_text(line, "email.sender.address",
-			   f->has_sender && !*f->sender ? "<>" : f->sender);
-	json_line_put_text(line, "email.from.address", f->from);
-	json_line_put_text(line, "email.subject", f->subject);
-	json_line_put_text(line, "email.message_id", f->message_id);
-	json_line_put_text(line, "client.ip", f->client_ip);
-	json_line_put_text(line, "spamtrace.auth_user", f->auth_user);
+	json_line_put_facts(line, f);
 	json_line_put_text(line, "spamtrace.parent_id", f->parent_id);
 	json_line_put_text(line, "spamtrace.first_id", f->first_id);
 	json_line_put_text(line, "spamtrace.php_originating_script", f->php_script);
-	json_line_put_time(line, "spamtrace.queue.arrived", (int64_t)(f->time_ns / 1000000000U));
-	if (f->recipients >= 0)
-		json_line_put_count(line, "spamtrace.recipients", (uint64_t)f->recipients);
-	if (f->bytes >= 0)
-		json_line_put_count(line, "spamtrace.bytes", (uint64_t)f->bytes);
-	if (m->uid >= 0) {
-		snprintf(text, sizeof(text), "%" PRId64, m->uid);
-		json_line_put_text(line, "user.id", text);
-	}
+	json_line_put_uid(line, m->uid);
 	json_line_put_text(line, "user.name", m->user);
 	if (m->source)
 		json_line_put_text(line, "file.path", m->source->script);

@@ -9,12 +9,6 @@
 
 static const char *const names[QUEUE_BY_COUNT] = {"origin", "script", "sender", "domain"};
 
-static void put_known(json_t *line, const char *key, int64_t count)
-{
-	if (count >= 0)
-		json_line_put_count(line, key, (uint64_t)count);
-}
-
 static int write_counts(FILE *out, const struct queue_report *r)
 {
 	for (size_t i = 0; i < r->queue_count; i++) {
@@ -28,11 +22,11 @@ static int write_counts(FILE *out, const struct queue_report *r)
 			json_line_put(line, "spamtrace.queue.missing", json_true());
 			json_line_put_text(line, "error.message", strerror(-r->count_errors[i]));
 		} else {
-			put_known(line, "spamtrace.queue.messages", c->messages);
-			put_known(line, "spamtrace.queue.unprocessed", c->unprocessed);
-			put_known(line, "spamtrace.queue.held", c->held);
-			put_known(line, "spamtrace.queue.partial", c->partial);
-			put_known(line, "spamtrace.queue.garbage", c->garbage);
+			json_line_put_known(line, "spamtrace.queue.messages", c->messages);
+			json_line_put_known(line, "spamtrace.queue.unprocessed", c->unprocessed);
+			json_line_put_known(line, "spamtrace.queue.held", c->held);
+			json_line_put_known(line, "spamtrace.queue.partial", c->partial);
+			json_line_put_known(line, "spamtrace.queue.garbage", c->garbage);
 		}
 		err = json_line_write(out, line);
 		if (err)
@@ -148,28 +142,14 @@ int queue_json_message(FILE *out, const struct queue_message *m)
 {
 	const struct message_facts *f = m->facts;
 	json_t *line = json_line_new("queue-message");
-	int64_t uid = queue_uid(f);
-	char text[24];
 
 	json_line_put_text(line, "spamtrace.mta", m->mta->name);
 	json_line_put_text(line, "spamtrace.queue.state", f->held ? "held" : m->state);
 	json_line_put_text(line, "spamtrace.queue.origin", m->origin);
 	json_line_put_text(line, "spamtrace.source", source_of(f));
 	json_line_put_text(line, "email.local_id", m->id);
-	json_line_put_text(line, "email.sender.address",
-			   f->has_sender && !*f->sender ? "<>" : f->sender);
-	json_line_put_text(line, "email.from.address", f->from);
-	json_line_put_text(line, "email.subject", f->subject);
-	json_line_put_text(line, "email.message_id", f->message_id);
-	json_line_put_text(line, "client.ip", f->client_ip);
-	json_line_put_text(line, "spamtrace.auth_user", f->auth_user);
-	json_line_put_time(line, "spamtrace.queue.arrived", (int64_t)(f->time_ns / 1000000000U));
-	put_known(line, "spamtrace.recipients", f->recipients);
-	put_known(line, "spamtrace.bytes", f->bytes);
-	if (uid >= 0) {
-		snprintf(text, sizeof(text), "%lld", (long long)uid);
-		json_line_put_text(line, "user.id", text);
-	}
+	json_line_put_facts(line, f);
+	json_line_put_uid(line, queue_uid(f));
 	json_line_put_text(line, "user.name", f->login);
 	if (m->source)
 		json_line_put_text(line, "file.path", m->source->script);

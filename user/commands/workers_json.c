@@ -59,8 +59,7 @@ static json_t *worker_line(const struct worker *w)
 	json_t *o = json_line_new("php-worker");
 	char text[24];
 
-	snprintf(text, sizeof(text), "%u", w->uid);
-	json_line_put_text(o, "user.id", text);
+	json_line_put_uid(o, w->uid);
 	json_line_put_text(o, "user.name", w->user);
 	json_line_put_count(o, "process.pid", (uint64_t)w->pid);
 	json_line_put_text(o, "spamtrace.php.engine", w->process.engine->path);
