@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/utsname.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -211,6 +212,40 @@ static void renames_have_both_names(void **state)
 	place_free(p);
 }
 
+static bool told(const struct place *p)
+{
+	struct pollfd fd = {.fd = queue_watch_fd(p->w), .events = POLLIN};
+
+	return poll(&fd, 1, 0) == 1;
+}
+
+/* A wake-up for each file that is written would cost more than all else. Since 6.0 the kernel tells
+ * them from directories. */
+static void what_is_only_made_wakes_nobody(void **state)
+{
+	struct place *p = place_new(&mta_postfix, POSTFIX);
+	struct utsname u;
+
+	(void)state;
+	assert_int_equal(uname(&u), 0);
+	if (atoi(u.release) < 6) {
+		place_free(p);
+		print_message("skipped: kernel %s tells of files, too\n", u.release);
+		skip();
+	}
+	make(p, "maildrop/1234.5");
+	assert_false(told(p));
+	move(p, "maildrop/1234.5", "maildrop/6F3D2A0C1");
+	assert_true(told(p));
+	expect(p, "rename maildrop/6F3D2A0C1 from maildrop/1234.5\n");
+	dirs(p, "incoming/A");
+	assert_true(told(p));
+	expect(p, "");
+	make(p, "incoming/A/1234.5");
+	assert_false(told(p));
+	place_free(p);
+}
+
 /* Postfix makes a hashed directory and moves the file there at once. */
 static void moved_into_a_new_directory(void **state)
 {
@@ -380,6 +415,7 @@ int main(void)
 		cmocka_unit_test(links_and_unlinks),
 		cmocka_unit_test(one_queue_id_twice),
 		cmocka_unit_test(renames_have_both_names),
+		cmocka_unit_test(what_is_only_made_wakes_nobody),
 		cmocka_unit_test(moved_into_a_new_directory),
 		cmocka_unit_test(made_in_a_new_directory),
 		cmocka_unit_test(hashed_deep),

@@ -97,9 +97,14 @@ static int mark(const struct queue_watch *w, int fd, uint32_t ops, unsigned dept
 		mask |= FAN_DELETE;
 	if (ops & ST_OP_RENAME)
 		mask |= FAN_RENAME;
-	return mask && fanotify_mark(w->fd, FAN_MARK_ADD | FAN_MARK_ONLYDIR, mask, fd, NULL)
-		       ? -errno
-		       : 0;
+	if (mask && fanotify_mark(w->fd, FAN_MARK_ADD | FAN_MARK_ONLYDIR, mask, fd, NULL))
+		return -errno;
+	/* Of what is created only directories matter then. A kernel before 6.0 tells of files, too:
+	 * they are passed over, and cost a wake-up each. */
+	if (!(ops & ST_OP_LINK) && (mask & FAN_CREATE))
+		fanotify_mark(w->fd, FAN_MARK_ADD | FAN_MARK_ONLYDIR | FAN_MARK_IGNORE_SURV,
+			      FAN_CREATE, fd, NULL);
+	return 0;
 }
 
 /* Remembers a directory; one that is known gets this path. 1: it was not known, 0, or -errno. */
