@@ -1178,6 +1178,35 @@ static void connections(void **state)
 	assert_non_null(e.reason);
 }
 
+/* A program that a web server started, whose environment's record was lost: no script is named. */
+static void connections_of_an_unseen_program(void **state)
+{
+	_scene_;
+	struct st_connect k = {.h.task.tgid = 100, .uid = 33, .family = 4, .dport = 25};
+	struct origin *o = php_origin(&fpm);
+	const struct mail_event *m;
+	struct mail_event e;
+
+	(void)state;
+	o->why = ST_BY_CGI;
+	s->origin = o;
+	attribute_connect(&s->ops, &k, o, &s->room, &e);
+	assert_int_equal(e.attribution, ATTRIBUTION_NONE);
+	assert_int_equal(e.source, SOURCE_UNKNOWN);
+	assert_int_equal(e.uid, 33);
+	expect_str(e.script, NULL);
+	assert_non_null(e.reason);
+
+	s->queued.injection = NULL;
+	s->queued.session = o;
+	s->queued.facts.from_network = true;
+	m = queued(s);
+	assert_int_equal(m->attribution, ATTRIBUTION_NONE);
+	assert_int_equal(m->source, SOURCE_UNKNOWN);
+	expect_str(m->script, NULL);
+	assert_int_equal(m->pid, 100);
+}
+
 /* Strings as long as they can be stay within their room (ASan). */
 static void long_strings(void **state)
 {
@@ -1227,6 +1256,7 @@ int main(void)
 		cmocka_unit_test(attempts),
 		cmocka_unit_test(removals),
 		cmocka_unit_test(connections),
+		cmocka_unit_test(connections_of_an_unseen_program),
 		cmocka_unit_test(long_strings),
 	};
 

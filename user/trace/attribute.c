@@ -70,7 +70,7 @@ static bool env_value(const struct injection *i, const char *name, char *out, si
 static void set_session(const struct attribute_ops *ops, const struct queued *q,
 			struct attribution_room *room, struct mail_event *e)
 {
-	const struct origin *o = q->session;
+	const struct origin *o = q->session, *speaker = attribute_speaker(ops, o);
 	uint32_t role;
 
 	e->attribution = ATTRIBUTION_EXACT;
@@ -84,7 +84,10 @@ static void set_session(const struct attribute_ops *ops, const struct queued *q,
 	e->working_directory = o->cwd;
 	e->container = attribute_copy(room->container, sizeof(room->container),
 				      ops->container(ops->arg, o->mntns));
-	attribute_origin(ops, o, room, e);
+	if (speaker)
+		attribute_origin(ops, speaker, room, e);
+	else
+		attribute_no_speaker(e);
 }
 
 /*
@@ -226,9 +229,13 @@ void attribute_connect(const struct attribute_ops *ops, const struct st_connect 
 		attribute_copy(room->user, sizeof(room->user), ops->user(ops->arg, k->uid));
 	out->pid = k->h.task.tgid;
 	if (o) {
+		const struct origin *speaker = attribute_speaker(ops, o);
 		uint32_t role;
 
-		attribute_origin(ops, o, room, out);
+		if (speaker)
+			attribute_origin(ops, speaker, room, out);
+		else
+			attribute_no_speaker(out);
 		out->container = attribute_copy(room->container, sizeof(room->container),
 						ops->container(ops->arg, o->mntns));
 		out->executable = attribute_copy(room->executable, sizeof(room->executable),

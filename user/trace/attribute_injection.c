@@ -155,14 +155,11 @@ static void set_process(const struct attribute_ops *ops, const struct injection 
 void attribute_injection(const struct attribute_ops *ops, const struct injection *i,
 			 struct attribution_room *room, struct mail_event *e)
 {
-	const struct origin *o = i->origin;
+	const struct origin *o = attribute_speaker(ops, i->origin);
 
 	e->attribution = ATTRIBUTION_EXACT;
 	e->evidence |= HAS(EVIDENCE_EXEC);
 	set_process(ops, i, room, e);
-	/* a helper that a web server started serves no request */
-	while (o && o->why == ST_BY_CGI && !origin_is_cgi(o))
-		o = o->parent ? ops->origin(ops->arg, o->parent) : NULL;
 	if (o) {
 		e->evidence |= HAS(EVIDENCE_FORK_TREE);
 		attribute_origin(ops, o, room, e);

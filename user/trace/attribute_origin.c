@@ -236,6 +236,20 @@ static void set_primary(const struct attribute_ops *ops, const struct origin *o,
 	}
 }
 
+const struct origin *attribute_speaker(const struct attribute_ops *ops, const struct origin *o)
+{
+	while (o && o->why == ST_BY_CGI && !origin_is_cgi(o))
+		o = o->parent ? ops->origin(ops->arg, o->parent) : NULL;
+	return o;
+}
+
+void attribute_no_speaker(struct mail_event *e)
+{
+	e->source = SOURCE_UNKNOWN;
+	attribute_weaken(e, ATTRIBUTION_NONE,
+			 "a web server started the program, and for what request was not seen");
+}
+
 void attribute_origin(const struct attribute_ops *ops, const struct origin *o,
 		      struct attribution_room *room, struct mail_event *e)
 {
