@@ -1205,6 +1205,17 @@ static void connections_of_an_unseen_program(void **state)
 	assert_int_equal(m->source, SOURCE_UNKNOWN);
 	expect_str(m->script, NULL);
 	assert_int_equal(m->pid, 100);
+
+	/* nor by a program that it ran; what came before may be another request's */
+	o->parent = 7;
+	s->queued.session = NULL;
+	s->queued.injection = &s->injection;
+	s->injection.origin = o;
+	m = queued(s);
+	assert_int_equal(m->attribution, ATTRIBUTION_NONE);
+	assert_int_equal(m->source, SOURCE_UNKNOWN);
+	expect_str(m->script, NULL);
+	o->parent = 0;
 }
 
 /* Strings as long as they can be stay within their room (ASan). */

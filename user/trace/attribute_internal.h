@@ -18,8 +18,8 @@ void attribute_origin(const struct attribute_ops *ops, const struct origin *o,
 		      struct attribution_room *room, struct mail_event *e);
 
 /* `o`, or the nearest before it, that serves a request or runs a script: a helper that a web server
- * started does neither, and of a program whose environment's record was lost nobody knows. NULL:
- * none. */
+ * started does neither. One whose environment's record was lost may be either: it is given as it
+ * is. NULL: none. */
 const struct origin *attribute_speaker(const struct attribute_ops *ops, const struct origin *o);
 /* Says so of what a connection of such a program brought. */
 void attribute_no_speaker(struct mail_event *e);

@@ -238,7 +238,7 @@ static void set_primary(const struct attribute_ops *ops, const struct origin *o,
 
 const struct origin *attribute_speaker(const struct attribute_ops *ops, const struct origin *o)
 {
-	while (o && o->why == ST_BY_CGI && !origin_is_cgi(o))
+	while (o && o->why == ST_BY_CGI && o->request && !origin_is_cgi(o))
 		o = o->parent ? ops->origin(ops->arg, o->parent) : NULL;
 	return o;
 }
@@ -247,7 +247,7 @@ void attribute_no_speaker(struct mail_event *e)
 {
 	e->source = SOURCE_UNKNOWN;
 	attribute_weaken(e, ATTRIBUTION_NONE,
-			 "a web server started the program, and for what request was not seen");
+			 "a web server started the program, for no request that was seen");
 }
 
 void attribute_origin(const struct attribute_ops *ops, const struct origin *o,
@@ -256,6 +256,11 @@ void attribute_origin(const struct attribute_ops *ops, const struct origin *o,
 	const struct origin *web = web_parent(ops, o);
 	int culprit;
 
+	if (o->why == ST_BY_CGI && !o->request) {
+		/* what came before may be another request's */
+		attribute_no_speaker(e);
+		return;
+	}
 	if (o->why == ST_BY_CGI) {
 		set_cgi(ops, o, room, e);
 		return;

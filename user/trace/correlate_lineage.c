@@ -11,7 +11,6 @@ int lineage_origin(struct correlate *c, const struct record *r)
 {
 	const struct st_origin *raw = (const struct st_origin *)r->h;
 	struct origin *o, *known = NULL, *parent;
-	struct task *t;
 	int err = origin_new(r, &o);
 
 	if (err)
@@ -31,15 +30,13 @@ int lineage_origin(struct correlate *c, const struct record *r)
 		c->ops.environment(c->ops.arg, o);
 	o->refs = 1;
 	if (raw->child.tgid) {
-		t = task_add(c, &raw->child, NULL, raw->h.time, o->id, 0);
+		task_add(c, &raw->child, NULL, raw->h.time, o->id, 0);
 	} else if (raw->why == ST_BY_EXEC || raw->why == ST_BY_CGI) {
-		t = task_add(c, &raw->h.task, NULL, raw->h.time, o->id, 0);
+		task_add(c, &raw->h.task, NULL, raw->h.time, o->id, 0);
 	} else {
 		/* held until the connection's end, see correlate_connect() */
 		o->refs++;
-		t = NULL;
 	}
-	(void)t;
 	origin_put(c, o);
 	return 0;
 }
