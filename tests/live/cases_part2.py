@@ -394,7 +394,7 @@ ROWS = [
     web("fpm", "popen", name="evade-fpm-uploads", lib="uploads/phpmailer"),
     cli("title", PHP, way="title"), cli("copied", PHP, way="copied"), cli("thread", PHP, way="thread"),
     # an injector has the id of the one before, which was another site's
-    cli("pid-again", PHP, way="pcntl-exec", sites=(1, 2, 3), messages=30, same_pid=True,
+    cli("pid-again", PHP, way="pcntl-exec", sites=(1, 2, 3), messages=120, same_pid=True,
         attribution=MAYBE, why="its process id was used twice within a moment"),
     web("modphp-one", "mail", name="one-worker-three-vhosts", sites=(1, 2, 3), messages=9),
     web("modphp-one", "shutdown", name="one-worker-shutdown", sites=(1, 2), messages=4),

@@ -63,11 +63,13 @@ static const struct {
 	{"/var/qmail/bin/qmail-local", ST_ROLE_MTA, &mta_qmail},
 	{"/var/qmail/bin/qmail-qread", ST_ROLE_MTA, &mta_qmail},
 	{"/var/qmail/bin/qmail-clean", ST_ROLE_MTA, &mta_qmail},
+	{"/var/qmail/bin/qmail-remote", ST_ROLE_MTA, &mta_qmail},
 	{"/usr/sbin/sendmail.postfix", ST_ROLE_INJECTOR, &mta_postfix},
 	{"/usr/sbin/postdrop", ST_ROLE_INJECTOR, &mta_postfix},
 	{"/usr/sbin/postqueue", ST_ROLE_MTA, &mta_postfix},
 	{"/usr/lib/postfix/sbin/pickup", ST_ROLE_MTA, &mta_postfix},
 	{"/usr/lib/postfix/sbin/cleanup", ST_ROLE_MTA, &mta_postfix},
+	{"/usr/lib/postfix/sbin/bounce", ST_ROLE_MTA, &mta_postfix},
 	{"/usr/lib/postfix/sbin/master", ST_ROLE_MTA, &mta_postfix},
 	{"/usr/sbin/exim4", ST_ROLE_INJECTOR, &mta_exim},
 };

@@ -168,6 +168,15 @@ static const struct {
 				     "php 103 202 /d.php\nround\nexit 202\nround\nround\nidle\n",
 	 "queued 55 /a.php\n"
 	 "queued 56 /b.php (its process id was used twice within a moment)\n"},
+	{"the pid of a delivery that ended is used by one who commits",
+	 "fork 60 202\nexec 202 qmail-remote\nexit 202\nphp 101 202 /b.php\n" QUEUE("202")
+		 COMMIT("202", "56") "round\nexit 202\nround\nround\nidle\n",
+	 "queued 56 /b.php (its process id was used twice within a moment)\n"},
+	{"and the pid of one who commits by a delivery",
+	 "php 101 202 /b.php\n" QUEUE("202")
+		 COMMIT("202", "56") "exit 202\nfork 60 202\nexec 202 qmail-remote\nround\nexit "
+				     "202\nround\nround\nidle\n",
+	 "queued 56 /b.php (its process id was used twice within a moment)\n"},
 	{"used again by one who commits, after one who has",
 	 "php 100 202 /a.php\n" QUEUE("202")
 		 COMMIT("202", "55") "round\nexit 202\nphp 101 202 /b.php\n" QUEUE("202")
@@ -395,6 +404,77 @@ static void pickup_is_asked_for(void **state)
 	}
 }
 
+/* A server that ended leaves its process id to a postdrop; each writes its own directory only. */
+static void servers_write_no_maildrop(void **state)
+{
+#define POSTDROP                                                                                   \
+	"php 100 202 /a.php\nexec 202 postdrop -r\nrename 202 maildrop/6F3D2A0C1 "                 \
+	"maildrop/1234.202\n"
+#define CLEANUP                                                                                    \
+	"file 7A1B22C0D3 network port 40000\nrename 202 incoming/7A1B22C0D3 incoming/99.202\n"
+#define TAKEN "unlink 300 maildrop/6F3D2A0C1\nround\nround\nidle\n"
+	static const struct {
+		const char *story, *expect;
+	} cases[] = {
+		{"fork 60 202\nexec 202 bounce -z\nexit 202\n" POSTDROP "round\nexit 202\nround\n"
+		 "rename 400 incoming/7A1B22C0D3 incoming/99.400\n"
+		 "file 7A1B22C0D3 local uid 33\n" TAKEN,
+		 "queued 7A1B22C0D3 first 6F3D2A0C1 /a.php (its process id was used twice within a "
+		 "moment)\n"},
+		/* cleanup's commit is not the postdrop's, whose own is still to come */
+		{"fork 60 202\nexec 202 cleanup -z\n" CLEANUP "exit 202\nphp 100 202 /a.php\n"
+		 "exec 202 postdrop -r\nround\nexit 202 1\nround\nround\nidle\n",
+		 "queued 7A1B22C0D3 unseen (its process id was used twice within a moment)\n"
+		 "attempted /a.php code 1 signal 0\n"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < array_size(cases); i++) {
+		struct world *w = late_world(&mta_postfix);
+
+		w->c->ops.actor = answer;
+		snprintf(known.comm, sizeof(known.comm), "pickup");
+		tell_late(w, cases[i].story);
+		assert_string_equal(w->log, cases[i].expect);
+		late_free(w);
+	}
+}
+
+/* Exim is one program: what a run is for tells who can have brought a message. */
+static void say_run(struct world *w, const struct queued *q)
+{
+	say(w, "%s run %u%s\n", q->injection ? q->injection->origin->script : "unseen",
+	    q->actor.run, q->doubt ? " in doubt" : "");
+}
+
+static void runs_of_one_program(void **state)
+{
+#define AFTER(args) "fork 60 202\nexec 202 exim4 " args "\nexit 202\n"
+#define RENAME      "rename 202 1rAbCd-00003G-00-H hdr.1rAbCd-00003G-00\n"
+#define TAKES       "php 100 202 /a.php\nexec 202 exim4 -t -i\n" RENAME "round\nexit 202\nround\nround\n"
+	static const struct {
+		const char *story, *script;
+		enum run run;
+	} cases[] = {
+		{AFTER("-Mc 1rAbCd-000001-00") TAKES, "/a.php", RUN_SUBMIT},
+		/* a server's child ends well after many messages, or none */
+		{AFTER("-bd") TAKES, "unseen", RUN_OTHER},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < array_size(cases); i++) {
+		struct world *w = late_world(&mta_exim);
+		char expect[64];
+
+		w->on_queued = say_run;
+		snprintf(expect, sizeof(expect), "%s run %u in doubt\n", cases[i].script,
+			 cases[i].run);
+		tell_late(w, cases[i].story);
+		assert_true(!strncmp(w->log, expect, strlen(expect)));
+		late_free(w);
+	}
+}
+
 /* The kernel side, which would tell whom cleanup had it from, is not asked here: only its file
  * tells that it is a bounce, and that file is whole by the time that what it bounces is removed. */
 static void a_bounce_is_read_before_its_message_is_removed(void **state)
@@ -446,6 +526,8 @@ int main(void)
 		cmocka_unit_test(names_never_cross),
 		cmocka_unit_test(names_never_cross_when_pids_are_used_again),
 		cmocka_unit_test(pickup_is_asked_for),
+		cmocka_unit_test(servers_write_no_maildrop),
+		cmocka_unit_test(runs_of_one_program),
 		cmocka_unit_test(a_bounce_is_read_before_its_message_is_removed),
 		cmocka_unit_test(a_session_ends_before_its_commit_is_read),
 	};

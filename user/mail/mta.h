@@ -62,6 +62,8 @@ struct queue_change {
 	enum queue_verb verb;
 	char id[QUEUE_ID_MAX]; /* the queue id as the MTA logs it */
 	bool needs_run;        /* count as a commit only if the process is not a RUN_DELIVERY */
+	unsigned int by; /* bits 1 << enum run: only such programs bring a message this way; 0: any
+			  */
 	bool incomplete; /* QUEUE_REMOVE: gone before the MTA had it whole, as a refused or broken
 			    SMTP transaction leaves it */
 	bool failed;     /* QUEUE_REMOVE: the MTA gave it up */

@@ -145,6 +145,11 @@ static void interpret(const struct mta_queue *q, uint32_t op, const char *name, 
 	memcpy(out->id, last, strlen(last) + 1);
 	if (op == ST_OP_RENAME) {
 		out->verb = renamed(where, last, old);
+		/* postdrop.c and cleanup.c; the others have those two do it */
+		if (out->verb == QUEUE_PICKUP)
+			out->by = 1U << RUN_QUEUER;
+		else if (out->verb == QUEUE_COMMIT)
+			out->by = 1U << RUN_DAEMON;
 	} else if (op == ST_OP_UNLINK && where == MAILDROP) {
 		out->verb = QUEUE_PICKED;
 	} else if (op == ST_OP_UNLINK && where < LISTED) {

@@ -109,6 +109,9 @@ static void interpret(const struct mta_queue *q, uint32_t op, const char *name, 
 	} else if (op == ST_OP_UNLINK && id_below(name, "mess", out->id)) {
 		out->verb = QUEUE_REMOVE;
 	}
+	/* qmail-queue.c, which all others run */
+	if (out->verb == QUEUE_COMMIT || out->verb == QUEUE_STARTED)
+		out->by = 1U << RUN_QUEUER;
 }
 
 static enum run classify(const char *base, const char *args, size_t args_len)

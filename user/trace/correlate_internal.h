@@ -172,9 +172,10 @@ void late_execed(struct correlate *c, struct task *t, const struct st_exec *e, c
 /* Keeps it until it can have no more operations; false: it is to be dropped now. */
 bool late_ended(struct correlate *c, struct task *t);
 void late_dropped(struct correlate *c, struct task *t);
-/* The task that an operation is of; NULL: none that is known. *doubt says why it may be another
- * one's, else stays. */
-struct task *late_find(struct correlate *c, uint32_t tgid, const char **doubt);
+/* The task that an operation is of, which means `what`; NULL: none that is known. *doubt says why
+ * it may be another one's, else stays. */
+struct task *late_find(struct correlate *c, uint32_t tgid, const struct queue_change *what,
+		       const char **doubt);
 /* Who did it: the task (NULL: unknown) as it is known, or what ops.actor says. */
 void late_actor(struct correlate *c, const struct task *t, struct actor *out);
 

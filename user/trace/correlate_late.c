@@ -123,39 +123,78 @@ static bool is_bystander(const struct task *t)
 	return t->run == RUN_OTHER && !t->injection;
 }
 
-/* Part of an injection that has not come to its message, and did not say that it failed. */
-static bool may_commit(const struct task *t)
+/* Part of an injection that has come to its message, or that said that it failed. */
+static bool is_done(const struct task *t)
 {
-	return t->injection && !t->injection->commits && !(t->ended && t->code >> 8 & 0xff);
+	return t->injection && (t->injection->commits || (t->ended && t->code >> 8 & 0xff));
 }
 
-/* Which of two with the same process id did it? `a` was there first, and has ended. NULL: either
- * may have. */
-static struct task *likelier(struct task *a, struct task *b)
+static bool brings_message(const struct queue_change *what)
 {
-	if (is_bystander(a) || (a->injection && !may_commit(a)))
-		return b;
-	if (is_bystander(b) || (b->injection && !may_commit(b)))
-		return a;
-	/* who was killed may have come to its commit, or not */
-	return a->code & 0x7f ? NULL : a;
-}
-
-struct task *late_find(struct correlate *c, uint32_t tgid, const char **doubt)
-{
-	struct task *found = NULL, *alive = NULL, *t;
-	unsigned count = 0;
-
-	for (t = ended_with(c, tgid); t; t = t->newer)
-		found = !count++ ? t : found ? likelier(found, t) : NULL;
-	HASH_FIND(by_tgid, c->by_tgid, &tgid, sizeof(tgid), alive);
-	if (!alive || count) {
-		if (alive && found)
-			found = likelier(found, alive);
-		if (count + (alive != NULL) > 1)
-			*doubt = "its process id was used twice within a moment";
-		return found;
+	switch (what->verb) {
+	case QUEUE_COMMIT:
+	case QUEUE_PICKUP:
+	case QUEUE_STARTED:
+		return !what->needs_run;
+	default:
+		return false;
 	}
+}
+
+static bool is_out_of_question(const struct task *t, const struct queue_change *what)
+{
+	if (is_bystander(t) || is_done(t))
+		return true;
+	if (!brings_message(what))
+		return false;
+	/* a program by a name that is not known may be any */
+	if (what->by && t->run != RUN_OTHER)
+		return !(what->by & 1U << t->run);
+	return t->run == RUN_DELIVERY || t->run == RUN_QUERY;
+}
+
+/* It has ended well, and did not do so without having done this. */
+static bool has_to_have(const struct task *t, const struct queue_change *what)
+{
+	/* who was killed may have come to its commit, or not */
+	if (!t->ended || t->code & 0x7f)
+		return false;
+	return !brings_message(what) || t->run == RUN_SUBMIT || t->run == RUN_QUEUER ||
+	       t->run == RUN_BOUNCE;
+}
+
+/* Which of several with the same process id, in the order of their lives, did it? NULL: not known.
+ */
+static struct task *likeliest(struct task *ended, struct task *alive,
+			      const struct queue_change *what)
+{
+	struct task *found = NULL, *next;
+
+	for (struct task *t = ended ? ended : alive; t; t = next) {
+		next = t == alive ? NULL : t->newer ? t->newer : alive;
+		if (is_out_of_question(t, what))
+			continue;
+		if (found)
+			return NULL;
+		if (has_to_have(t, what))
+			return t;
+		found = t;
+	}
+	return found;
+}
+
+struct task *late_find(struct correlate *c, uint32_t tgid, const struct queue_change *what,
+		       const char **doubt)
+{
+	struct task *ended = ended_with(c, tgid), *alive = NULL;
+
+	HASH_FIND(by_tgid, c->by_tgid, &tgid, sizeof(tgid), alive);
+	if (ended && (ended->newer || alive)) {
+		*doubt = "its process id was used twice within a moment";
+		return likeliest(ended, alive, what);
+	}
+	if (ended || !alive)
+		return ended;
 	/* its exit may be among what was lost, and the pid another's by now */
 	if (correlate_lost_since(c, alive->since) && !c->ops.alive(c->ops.arg, &alive->key))
 		*doubt = "records were lost, and its process id may have been used again";

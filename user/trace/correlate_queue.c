@@ -191,6 +191,12 @@ static bool names_are_short(const struct correlate *c, const struct st_queue *ra
 	return true;
 }
 
+static void interpret(struct operation *op, uint32_t pid)
+{
+	op->queue->mta->interpret(op->queue, op->raw->op, op->name, op->has_old ? op->old : NULL,
+				  pid, &op->change);
+}
+
 int correlate_queue(struct correlate *c, const struct record *r)
 {
 	struct operation op = {.raw = (const struct st_queue *)r->h};
@@ -219,7 +225,9 @@ int correlate_queue(struct correlate *c, const struct record *r)
 		return -EPROTO;
 	op.queue = &c->queues[op.queue_index];
 	if (c->late && !op.raw->h.task.start) {
-		op.task = late_find(c, op.raw->h.task.tgid, &op.doubt);
+		/* those that it may be of have the same pid */
+		interpret(&op, op.raw->h.task.tgid);
+		op.task = late_find(c, op.raw->h.task.tgid, &op.change, &op.doubt);
 		op.actor.task = op.raw->h.task;
 		late_actor(c, op.task, &op.actor);
 		if (op.raw->flags & ST_Q_FOUND_NEW)
@@ -228,8 +236,7 @@ int correlate_queue(struct correlate *c, const struct record *r)
 		op.task = task_find(c, &op.raw->h.task);
 		fill_actor(&op);
 	}
-	op.queue->mta->interpret(op.queue, op.raw->op, op.name, op.has_old ? op.old : NULL,
-				 op.actor.nspid, &op.change);
+	interpret(&op, op.actor.nspid);
 	apply(c, &op);
 	return 0;
 }
