@@ -25,9 +25,9 @@ def save(phase, result):
         json.dump(result, f, indent=1)
 
 
-def compare(phase, kinds, rounds, servers):
-    workloads = [w for w in throughput.WORKLOADS if not QUICK or "Postfix" not in w]
-    result = throughput.run(kinds, 1 if QUICK else rounds, 400 if QUICK else 1000, servers, tools.Tool, workloads)
+def compare(phase, kinds, rounds, servers, workloads=throughput.WORKLOADS, milliseconds=1000):
+    workloads = [w for w in workloads if not QUICK or not w.endswith("Postfix")]
+    result = throughput.run(kinds, 1 if QUICK else rounds, 400 if QUICK else milliseconds, servers, tools.Tool, workloads)
     throughput.print_table(result)
     save(phase, result)
 
@@ -49,6 +49,11 @@ def phase_truth(_):
 def phase_hooks(servers):
     """What spamtrace costs pages and mails, with its queue hooks and without."""
     compare("hooks", [tools.Spamtrace, tools.Syscalls, tools.NoQueue, tools.Tool], ROUNDS, servers)
+
+
+def phase_disk(servers):
+    """What it costs mails through Postfix with its spool on a disk."""
+    compare("disk", [tools.Spamtrace, tools.Syscalls, tools.Tool], ROUNDS, servers, throughput.ON_DISK, 4000)
 
 
 def phase_peers(servers):
@@ -80,7 +85,7 @@ def phase_load(_):
     save("load", result)
 
 
-PHASES = {"origins": phase_origins, "truth": phase_truth, "hooks": phase_hooks, "peers": phase_peers, "load": phase_load, "held": phase_held,
+PHASES = {"origins": phase_origins, "truth": phase_truth, "hooks": phase_hooks, "disk": phase_disk, "peers": phase_peers, "load": phase_load, "held": phase_held,
           "audit": phase_audit}
 
 

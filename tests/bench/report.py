@@ -35,6 +35,24 @@ def ratios(r, figure):
     return table([f"{r['rounds']} rounds"] + workloads, rows)
 
 
+def own(r):
+    if "own" not in r:  # figures of a run before 2026-11-22
+        return None
+    workloads = list(r["bare"])
+    rows = [[tool] + [f"{f['median']:.1f} ({f['min']:.1f}..{f['max']:.1f})" for f in (by_workload[w]["own"] for w in workloads)]
+            for tool, by_workload in r["own"].items()]
+    return table([f"{r['rounds']} rounds"] + workloads, rows)
+
+
+def disk(r):
+    rows = []
+    for w, bare in r["bare"].items():
+        rows.append([w, "bare", f"{bare['rate']['median']:.0f}", f"{bare['cpu']['median']:,.0f}", "–"])
+        rows += [["", tool, ratio(by[w]["rate"]), ratio(by[w]["cpu"]), f"{r['own'][tool][w]['own']['median']:.0f}"]
+                 for tool, by in r["ratio"].items()]
+    return table([f"{r['rounds']} rounds", "", "mails a second", "CPU, µs a mail", "the tracer's own, µs a mail"], rows)
+
+
 def found(r):
     rows = [[name, opcache, t["seen"], t["right"], t["directory"], t["wrong"], t["nothing"], f"{t['user_us']:.0f}",
              f"{t['bpf_us']:.1f}", f"{t['rss']:.0f}"] for opcache, by_tool in r.items() for name, t in by_tool.items()]
@@ -93,6 +111,8 @@ TABLES = {
     "hooks": ("hooks", lambda r: ratios(r, "rate")),
     "hooks cpu": ("hooks", lambda r: ratios(r, "cpu")),
     "hooks instructions": ("hooks", lambda r: ratios(r, "instructions")),
+    "hooks own": ("hooks", own),
+    "disk": ("disk", disk),
     "peers": ("peers", lambda r: ratios(r, "rate")),
     "peers cpu": ("peers", lambda r: ratios(r, "cpu")),
     "peers instructions": ("peers", lambda r: ratios(r, "instructions")),
@@ -121,6 +141,7 @@ def main():
         if os.path.exists(path):
             with open(path, encoding="utf-8") as f:
                 texts[name] = make(json.load(f))
+    texts = {name: text for name, text in texts.items() if text}
     queues = queue_report.text(results)
     if queues:
         texts["queue"] = queues

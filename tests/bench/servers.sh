@@ -9,14 +9,16 @@ set -euo pipefail
 # shellcheck source-path=SCRIPTDIR source=../../scripts/lib/mta.sh
 . /src/scripts/lib/mta.sh
 
-# On tmpfs: a disk's fsync would hide what is to be measured, and differs from one run to the next.
+# On tmpfs, unless ${SPOOL} names a directory on a disk: a disk's fsync hides what is to be measured, and differs from one run to the
+# next.
 mount -t tmpfs -o mode=0755,nr_inodes=4m bench /run/bench
-mkdir /run/bench/spool
 if [ "$STAGE_MTA" = qmail ]; then
 	mount -t tmpfs -o mode=0755,nr_inodes=4m bench /var/qmail
 else
-	cp -a /var/spool/postfix/. /run/bench/spool/
-	mount --bind /run/bench/spool /var/spool/postfix
+	spool=${SPOOL:-/run/bench/spool}
+	mkdir -p "$spool"
+	cp -a /var/spool/postfix/. "$spool"
+	mount --bind "$spool" /var/spool/postfix
 fi
 if [ "$STAGE_MTA" = qmail ]; then
 	# Its users, directories and injectors, without the daemons: the storm's own sweeper plays them.

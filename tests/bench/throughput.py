@@ -17,11 +17,16 @@ WORKLOADS = {
     "mail FPM, null": ("null", 10, "mail.php"),
     "mail FPM, Postfix": ("mta", 10, "mail.php"),
 }
+# With the spool on a disk, where each mail waits for it.
+ON_DISK = {
+    "mail mod_php, Postfix on disk": ("mta", 0, "mail.php"),
+    "mail FPM, Postfix on disk": ("mta", 10, "mail.php"),
+}
 PORTS = {"mta": 8081, "null": 8082, "wrap-null": 8083, "wrap-mta": 8084}
 
 
 def place(workload, wrapped=""):
-    server, plus, page = WORKLOADS[workload]
+    server, plus, page = {**WORKLOADS, **ON_DISK}[workload]
     if "mail" not in workload:
         wrapped = ""
     return PORTS[wrapped + server] + plus, "/" + page
@@ -34,19 +39,21 @@ def idle():
 
 
 def measure_one(workload, milliseconds, servers, tool):
-    """Rate, and microseconds of CPU per request, of the servers' and the tool's. Postfix goes on when the client is served, so
-    there it is all that was used until the queue was empty."""
-    before = servers.cpu() + tool.group.cpu()
-    postfix = workload.endswith("Postfix")
+    """Rate, and microseconds of CPU per request: `cpu` of the servers and the tool, `own` of the tool. Postfix goes on when the
+    client is served, so there it is all that was used until the queue was empty."""
+    before, own = servers.cpu() + tool.group.cpu(), tool.group.cpu()
+    postfix = "Postfix" in workload
     port, page = place(workload, tool.servers)
     # a burst of mails is long enough for a tracer's own rhythm
-    burst = 200 if "mail" in workload else 40
+    burst = 500 if workload in ON_DISK else 200 if "mail" in workload else 40
     load = measure.Load(port, HOST, page, (servers, tool.group), burst, max(1, milliseconds // burst))
     tool.sample()
     if postfix:
         measure.wait_until("an empty queue", idle)
-        return {"rate": load.rate, "cpu": (servers.cpu() + tool.group.cpu() - before) / load.requests * 1e6}
-    return {"rate": load.rate, "cpu": load.cpu, "instructions": load.instructions}
+        return {"rate": load.rate, "cpu": (servers.cpu() + tool.group.cpu() - before) / load.requests * 1e6,
+                "own": (tool.group.cpu() - own) / load.requests * 1e6}
+    return {"rate": load.rate, "cpu": load.cpu, "instructions": load.instructions,
+            "own": (tool.group.cpu() - own) / load.requests * 1e6}
 
 
 def turn(tool, workloads, milliseconds, servers):
@@ -58,8 +65,9 @@ def turn(tool, workloads, milliseconds, servers):
 
 
 def run(kinds, rounds, milliseconds, servers, bare, workloads=tuple(WORKLOADS)):
-    """Ratios to bare by tool, workload and figure, as spreads, and bare's own figures."""
+    """Ratios to bare by tool, workload and figure, as spreads; bare's own figures; and `own`, microseconds of the tools' CPU."""
     plain = {w: {} for w in workloads}
+    own = {k.name: {w: {"own": []} for w in workloads} for k in kinds}
     ratios = {k.name: {w: {} for w in workloads} for k in kinds}
     rss = {k.name: 0.0 for k in kinds}
 
@@ -79,17 +87,18 @@ def run(kinds, rounds, milliseconds, servers, bare, workloads=tuple(WORKLOADS)):
             after = naked()
             rss[kind.name] = max(rss[kind.name], tool.rss)
             for w, figures in got.items():
+                own[kind.name][w]["own"].append(figures["own"])
                 for k, v in figures.items():
                     mean = (last[w][k] + after[w][k]) / 2
                     if mean:
                         ratios[kind.name][w].setdefault(k, []).append(v / mean)
             last = after
         print(f"bench: round {n + 1} of {rounds}, {time.monotonic() - start:.0f} s", flush=True)
-    for by_workload in list(ratios.values()) + [plain]:
+    for by_workload in list(ratios.values()) + list(own.values()) + [plain]:
         for figures in by_workload.values():
             for k in figures:
                 figures[k] = measure.spread(figures[k])
-    return {"bare": plain, "ratio": ratios, "rss": rss, "rounds": rounds, "milliseconds": milliseconds}
+    return {"bare": plain, "ratio": ratios, "own": own, "rss": rss, "rounds": rounds, "milliseconds": milliseconds}
 
 
 def run_after(kind, after, rounds, milliseconds, servers, bare, workloads=tuple(WORKLOADS)):
@@ -115,7 +124,8 @@ def print_table(result):
         print(f"\n{w}: bare {b['rate']['median']:.0f} a second, {b['cpu']['median']:.1f} us of CPU each")
         for tool, figures in result["ratio"].items():
             print(f"  {tool:22} " + "  ".join(f"{k} {f['median']:.3f} ({f['min']:.3f}..{f['max']:.3f})"
-                                              for k, f in figures[w].items()))
+                                              for k, f in figures[w].items())
+                  + (f"  own {result['own'][tool][w]['own']['median']:.1f} us" if "own" in result else ""))
 
 
 def deploy():
