@@ -179,11 +179,15 @@ def stopped(run):
     for part, ring in enumerate(("16", "1")):
         t = run.tracer("--ring", ring, "--strict", "-o", "table")
         senders, wanted = run.begin(100000, part)
-        time.sleep(1)
-        before = len([x for x in run.truth.look().values() if x.startswith(f"{run.row}.cli") and f".{part}#" in x])
+
+        def sent_by_now(part=part):
+            return len([x for x in run.truth.look().values() if x.startswith(f"{run.row}.cli") and f".{part}#" in x])
+
+        wait_until("some messages", lambda: sent_by_now() >= 20)
+        before = sent_by_now()
         t.kill(signal.SIGSTOP)
         time.sleep(10)
-        during = len([x for x in run.truth.look().values() if x.startswith(f"{run.row}.cli") and f".{part}#" in x])
+        during = sent_by_now()
         t.kill(signal.SIGCONT)
         open("/tmp/enough", "w").close()
         sent = [fs.finish(s) for s in senders]

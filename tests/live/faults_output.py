@@ -125,6 +125,14 @@ def resized(run):
         with lock:
             return len(screen)
 
+    def redrawn():
+        """Twice, because one redraw may be under way."""
+        def count():
+            with lock:
+                return screen.count(b"\r\x1b[J")
+        before = count()
+        wait_until("two redraws of the status line", lambda: count() >= before + 2, 20)
+
     def widths(start, end):
         with lock:
             text = screen[start:end].decode(errors="replace")
@@ -135,16 +143,16 @@ def resized(run):
     status = None
     try:
         wait_until("tracing", lambda: b"spamtrace: tracing" in screen, 30)
-        time.sleep(0.5)
+        redrawn()
         marks, found, wanted = [], [], []
         for part, columns in enumerate((80, 150, 100)):
             size(columns, 24)
-            time.sleep(0.6)  # a redraw of the status line
+            redrawn()
             marks.append(seen())
             wanted += run.send(3, part)
             run.truth.settled(wanted)
             wait_until("the rows", lambda n=len(wanted): read(f"{OUT}/{run.row}.json").count(b'"mail-queued"') >= n, 20)
-            time.sleep(0.5)  # a redraw
+            redrawn()
             found.append(max(widths(marks[-1], seen())))
             run.need(found[-1] <= columns, f"a line of {found[-1]} columns on a terminal of {columns}")
         run.need(found[0] < found[2] < found[1], f"widest lines at 80, 150 and 100 columns: {found}")

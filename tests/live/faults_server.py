@@ -86,7 +86,7 @@ def mta(run):
     senders, wanted = run.begin(60)
     wait_until("some messages", lambda: t.count() >= 20)
     if run.mta == "postfix":
-        shell("postfix stop >/dev/null 2>&1; sleep 1; postfix start >/dev/null 2>&1")
+        shell("postfix stop >/dev/null 2>&1; while postfix status 2>/dev/null; do sleep .05; done; postfix start >/dev/null 2>&1")
     else:
         for pid in processes("qmail-send"):
             os.kill(pid, signal.SIGTERM)

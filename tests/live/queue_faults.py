@@ -155,7 +155,7 @@ class Faults:
         """The queue's directory goes, and comes back. The MTA is not asked to work meanwhile."""
         away = self.root + ".away"
         os.rename(self.root, away)
-        time.sleep(1)
+        self.next_samples(1)
         alive = self.alive()
         os.rename(away, self.root)
         self.next_samples()
