@@ -42,8 +42,8 @@ def sendmail(*args, text="", uid=33, program="/usr/sbin/sendmail"):
                           env={"PATH": "/usr/bin:/bin"}, capture_output=True)
 
 
-def queued(subject):
-    """The mess file of the message with that subject, when preprocessing is over."""
+def queued(subject, having=""):
+    """The mess file of the message with that subject, and that text, when preprocessing is over."""
     for path in glob.glob(f"{QUEUE}/mess/*/*"):
         try:
             with open(path, "rb") as f:
@@ -51,7 +51,7 @@ def queued(subject):
         except FileNotFoundError:
             continue
         number = os.path.basename(path)
-        if f"\nSubject: {subject}\n" in text and os.path.exists(f"{QUEUE}/info/{int(number) % 23}/{number}") \
+        if f"\nSubject: {subject}\n" in text and having in text and os.path.exists(f"{QUEUE}/info/{int(number) % 23}/{number}") \
                 and not os.path.exists(f"{QUEUE}/todo/{number}"):
             return path, text
     return None
@@ -97,7 +97,7 @@ check("Received for bounce", re.match(r"Received: \(qmail \d+ invoked for bounce
 check("bounce in the log", re.search(r"info msg \d+: bytes \d+ from <> qp \d+ uid 1007\n", log()))
 sendmail("-t", "-f", "r@elsewhere.test", text="To: fwd@stage.example.test\nSubject: forwarded\n\nx\n")
 until("forward in the log", lambda: re.search(r"success: did_0\+1\+0/qp_\d+/\n", log()))
-_, text = until("the forward is queued", lambda: queued("forwarded")) or ("", "")
+_, text = until("the forward is queued", lambda: queued("forwarded", "\nDelivered-To: ")) or ("", "")
 check("Received by alias", re.match(r"Received: \(qmail \d+ invoked by alias\)\S* .*\nDelivered-To: fwd@", text), text)
 
 # no recipients, options that are no message

@@ -217,6 +217,16 @@ static const struct story qmail[] = {
 	{"a connection from a worker",
 	 "connect 100 40000 2 /a.php\nconnect 100 40000 1\nconnect 100 40000 7\ntick 31\nidle\n",
 	 "connected /a.php state 2\nconnected /a.php state 1\nconnected /a.php state 7\n"},
+	{"a connection whose end is told twice",
+	 "connect 100 40000 2 /a.php\nconnect 100 40000 1\nconnect 100 40000 7\n"
+	 "connect 100 40000 7\ntick 31\nidle\n",
+	 "connected /a.php state 2\nconnected /a.php state 1\nconnected /a.php state 7\n"
+	 "connected /a.php state 7\n"},
+	{"a session that alone has its script is replaced by one of the same script",
+	 "connect 100 40000 2 /a.php\nconnect 100 40000 1\nconnect 100 40000 7\n"
+	 "connect 100 40000 1\nconnect 100 40000 7\ntick 31\nidle\n",
+	 "connected /a.php state 2\nconnected /a.php state 1\nconnected /a.php state 7\n"
+	 "connected /a.php state 1\nconnected /a.php state 7\n"},
 	{"a connection that is refused", "connect 100 40000 2 /a.php\nconnect 100 40000 7\nidle\n",
 	 "connected /a.php state 2\nconnected /a.php state 7\n"},
 	{"a connection whose end comes first", "connect 100 40009 7\nidle\n",

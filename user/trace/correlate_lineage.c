@@ -35,6 +35,7 @@ int lineage_origin(struct correlate *c, const struct record *r)
 		task_add(c, &raw->h.task, NULL, raw->h.time, o->id, 0);
 	} else {
 		/* held until the connection's end, see correlate_connect() */
+		o->connecting = true;
 		o->refs++;
 	}
 	origin_put(c, o);

@@ -95,27 +95,30 @@ static void session_add(struct correlate *c, const struct st_connect *k, struct 
 int correlate_connect(struct correlate *c, const struct record *r)
 {
 	const struct st_connect *k = (const struct st_connect *)r->h;
-	struct origin *o = NULL;
-	struct injection *i = NULL;
+	/* held, because a session that is replaced may be the last that has them */
+	struct origin *o = origin_get(c, k->origin);
+	struct injection *i = injection_find(c, k->injection);
 	struct smtp_session *s;
 
-	if (k->origin)
-		HASH_FIND(hh, c->origins, &k->origin, sizeof(k->origin), o);
-	if (k->injection)
-		HASH_FIND(hh, c->injections, &k->injection, sizeof(k->injection), i);
+	if (i)
+		i->refs++;
 	if (k->state == STATE_ESTABLISHED)
 		session_add(c, k, o, i);
 	/* what an injector says to its own MTA is part of the injection */
 	if (!k->injection)
 		c->ops.connected(c->ops.arg, k, o);
-	if (k->state != STATE_CLOSE)
-		return 0;
-	s = by_sock(c, k->sock);
-	if (s)
-		s->closed = k->h.time;
-	/* the reference that the origin's record took for the connection */
-	if (o && o->why == ST_BY_CONNECT)
-		origin_put(c, o);
+	if (k->state == STATE_CLOSE) {
+		s = by_sock(c, k->sock);
+		if (s)
+			s->closed = k->h.time;
+		/* the reference that the origin's record took for the connection */
+		if (o && o->connecting) {
+			o->connecting = false;
+			origin_put(c, o);
+		}
+	}
+	injection_put(c, i);
+	origin_put(c, o);
 	return 0;
 }
 

@@ -26,6 +26,7 @@ struct cgi_request {
 struct origin {
 	uint64_t id, parent;
 	uint32_t refs;
+	bool connecting;              /* one of them is of the connection that it was made for */
 	struct st_task worker, child; /* child: ST_BY_FORK */
 	struct st_inode exe;
 	uint32_t uid, euid, gid, mntns, image;
