@@ -36,8 +36,6 @@ def ratios(r, figure):
 
 
 def own(r):
-    if "own" not in r:  # figures of a run before 2026-11-22
-        return None
     workloads = list(r["bare"])
     rows = [[tool] + [f"{f['median']:.1f} ({f['min']:.1f}..{f['max']:.1f})" for f in (by_workload[w]["own"] for w in workloads)]
             for tool, by_workload in r["own"].items()]
@@ -141,7 +139,6 @@ def main():
         if os.path.exists(path):
             with open(path, encoding="utf-8") as f:
                 texts[name] = make(json.load(f))
-    texts = {name: text for name, text in texts.items() if text}
     queues = queue_report.text(results)
     if queues:
         texts["queue"] = queues

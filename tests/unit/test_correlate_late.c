@@ -377,6 +377,18 @@ static void answer(void *arg, struct actor *out)
 	"maildrop/1234.202\nexit 202\nfile 7A1B22C0D3 local uid 33\nrename 400 "                   \
 	"incoming/7A1B22C0D3 incoming/99.400\nunlink 300 maildrop/6F3D2A0C1\nround\nround\n"
 
+/* As told by fanotify, with Postfix's queue; `comm` is what any process that is asked for is. */
+static void expect_postfix(const char *comm, const char *story, const char *expect)
+{
+	struct world *w = late_world(&mta_postfix);
+
+	w->c->ops.actor = answer;
+	snprintf(known.comm, sizeof(known.comm), "%s", comm);
+	tell_late(w, story);
+	assert_string_equal(w->log, expect);
+	late_free(w);
+}
+
 static void pickup_is_asked_for(void **state)
 {
 	static const struct {
@@ -393,15 +405,8 @@ static void pickup_is_asked_for(void **state)
 	};
 
 	(void)state;
-	for (size_t i = 0; i < array_size(cases); i++) {
-		struct world *w = late_world(&mta_postfix);
-
-		w->c->ops.actor = answer;
-		snprintf(known.comm, sizeof(known.comm), "%s", cases[i].comm);
-		tell_late(w, POSTFIX_MAIL);
-		assert_string_equal(w->log, cases[i].expect);
-		late_free(w);
-	}
+	for (size_t i = 0; i < array_size(cases); i++)
+		expect_postfix(cases[i].comm, POSTFIX_MAIL, cases[i].expect);
 }
 
 /* A server that ended leaves its process id to a postdrop; each writes its own directory only. */
@@ -429,15 +434,8 @@ static void servers_write_no_maildrop(void **state)
 	};
 
 	(void)state;
-	for (size_t i = 0; i < array_size(cases); i++) {
-		struct world *w = late_world(&mta_postfix);
-
-		w->c->ops.actor = answer;
-		snprintf(known.comm, sizeof(known.comm), "pickup");
-		tell_late(w, cases[i].story);
-		assert_string_equal(w->log, cases[i].expect);
-		late_free(w);
-	}
+	for (size_t i = 0; i < array_size(cases); i++)
+		expect_postfix("pickup", cases[i].story, cases[i].expect);
 }
 
 /* Exim is one program: what a run is for tells who can have brought a message. */
@@ -508,15 +506,8 @@ static void a_session_ends_before_its_commit_is_read(void **state)
 	};
 
 	(void)state;
-	for (size_t i = 0; i < array_size(stories_); i++) {
-		struct world *w = late_world(&mta_postfix);
-
-		w->c->ops.actor = answer;
-		snprintf(known.comm, sizeof(known.comm), "cleanup");
-		tell_late(w, stories_[i].story);
-		assert_string_equal(w->log, stories_[i].expect);
-		late_free(w);
-	}
+	for (size_t i = 0; i < array_size(stories_); i++)
+		expect_postfix("cleanup", stories_[i].story, stories_[i].expect);
 }
 
 int main(void)

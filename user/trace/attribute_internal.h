@@ -21,7 +21,7 @@ void attribute_origin(const struct attribute_ops *ops, const struct origin *o,
  * started does neither. One whose environment's record was lost may be either: it is given as it
  * is. NULL: none. */
 const struct origin *attribute_speaker(const struct attribute_ops *ops, const struct origin *o);
-/* Says so of what a connection of such a program brought. */
+/* Says of what such a program injected, or brought over a connection, that nobody is known. */
 void attribute_no_speaker(struct mail_event *e);
 
 /* attribute_injection.c: the injection's process, and its origin. */
