@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * burst PORT HOST PATH CONNECTIONS MILLISECONDS BURSTS CGROUP...
+ * burst [-w] PORT HOST PATH CONNECTIONS MILLISECONDS BURSTS CGROUP...
  *
  * A closed loop of HTTP requests on keep-alive connections, in short bursts. For each burst prints
  * requests, nanoseconds, and what the control groups used meanwhile: microseconds of CPU,
  * instructions (0 where the machine does not count them). On a machine that others use as
  * well, the best of many short bursts is what the servers cost; the mean is what the others cost.
- * Instructions do not depend on the others.
+ * Instructions do not depend on the others. With -w, for servers that go on when the client is
+ * served, it then prints an empty line, waits for one on standard input, and prints such figures
+ * of all that was since the first burst.
  */
 #include <arpa/inet.h>
 #include <err.h>
@@ -15,6 +17,7 @@
 #include <linux/perf_event.h>
 #include <netinet/tcp.h>
 #include <poll.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -180,14 +183,36 @@ static long burst(int count, long long until)
 	return done;
 }
 
+/* What the groups have used so far. */
+struct usage {
+	long long ns, cpu, instructions;
+};
+
+static struct usage usage_now(const struct counters *c, char *const *groups, int n)
+{
+	return (struct usage){now(), used_us(groups, n), counted(c)};
+}
+
+static void print(long requests, const struct usage *from, const struct usage *to)
+{
+	printf("%ld %lld %lld %lld\n", requests, to->ns - from->ns, to->cpu - from->cpu,
+	       to->instructions - from->instructions);
+}
+
 int main(int argc, char **argv)
 {
 	static struct counters instructions;
-	int count, bursts;
+	struct usage first, before, after;
+	bool wait = argc > 1 && !strcmp(argv[1], "-w");
+	int count, bursts, groups;
+	long total = 0, done;
 	long long span;
 
+	argc -= wait;
+	argv += wait;
 	if (argc < 7)
-		errx(64, "usage: burst PORT HOST PATH CONNECTIONS MILLISECONDS BURSTS CGROUP...");
+		errx(64,
+		     "usage: burst [-w] PORT HOST PATH CONNECTIONS MILLISECONDS BURSTS CGROUP...");
 	server.sin_port = htons((unsigned short)atoi(argv[1]));
 	server.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
 	request_len = (size_t)snprintf(request, sizeof(request),
@@ -197,17 +222,24 @@ int main(int argc, char **argv)
 	bursts = atoi(argv[6]);
 	if (count < 1 || count > MAX_CONNECTIONS)
 		errx(64, "1 to %d connections", MAX_CONNECTIONS);
-	count_event(&instructions, PERF_COUNT_HW_INSTRUCTIONS, argv + 7, argc - 7);
+	groups = argc - 7;
+	count_event(&instructions, PERF_COUNT_HW_INSTRUCTIONS, argv + 7, groups);
 	for (int i = 0; i < count; i++)
 		dial(i);
+	first = usage_now(&instructions, argv + 7, groups);
 	while (bursts--) {
-		long long cpu = used_us(argv + 7, argc - 7), i = counted(&instructions);
-		long long start = now();
-		long done = burst(count, start + span);
-		long long ns = now() - start;
-
-		i = counted(&instructions) - i;
-		printf("%ld %lld %lld %lld\n", done, ns, used_us(argv + 7, argc - 7) - cpu, i);
+		before = usage_now(&instructions, argv + 7, groups);
+		done = burst(count, before.ns + span);
+		after = usage_now(&instructions, argv + 7, groups);
+		print(done, &before, &after);
+		total += done;
+	}
+	if (wait) {
+		puts("");
+		fflush(stdout);
+		getchar();
+		after = usage_now(&instructions, argv + 7, groups);
+		print(total, &first, &after);
 	}
 	return 0;
 }

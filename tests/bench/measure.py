@@ -32,16 +32,28 @@ class Group:
 class Load:
     """A closed loop of HTTP requests in short bursts. On a machine that others use too, the best bursts are what the servers
     can do: `rate` is the upper decile of requests a second. `cpu` (microseconds) and `instructions` are totals by request, because a
-    tracer may read its events in some bursts and not in others."""
+    tracer may read its events in some bursts and not in others; where the servers go on when the client is served, until `settled`."""
 
-    def __init__(self, port, host, path, groups, milliseconds, bursts, connections=3):
-        out = subprocess.run(["/opt/bench/burst", str(port), host, path, str(connections), str(milliseconds), str(bursts)]
-                             + [g.dir for g in groups], check=True, stdout=subprocess.PIPE, text=True).stdout
-        rows = [tuple(int(n) for n in line.split()) for line in out.splitlines()]
+    def __init__(self, port, host, path, groups, milliseconds, bursts, connections=3, settled=None):
+        command = ["/opt/bench/burst", *(["-w"] if settled else []), str(port), host, path, str(connections), str(milliseconds),
+                   str(bursts), *(g.dir for g in groups)]
+        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as p:
+            rows = list(map(numbers, iter(lambda: p.stdout.readline().strip(), "")))
+            if settled:
+                wait_until("the end of what was begun", settled)
+                p.stdin.write("\n")
+                p.stdin.flush()
+            whole = [numbers(line) for line in p.stdout] or rows
+        if p.returncode:
+            raise RuntimeError(f"burst ended with status {p.returncode}")
         self.requests = sum(r[0] for r in rows)
         self.rate = sorted(n / ns * 1e9 for n, ns, *_ in rows)[-1 - len(rows) // 10]
-        self.cpu = sum(r[2] for r in rows) / self.requests
-        self.instructions = sum(r[3] for r in rows) / self.requests
+        self.cpu = sum(r[2] for r in whole) / self.requests
+        self.instructions = sum(r[3] for r in whole) / self.requests
+
+
+def numbers(line):
+    return tuple(int(n) for n in line.split())
 
 
 def spread(values):

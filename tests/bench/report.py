@@ -45,10 +45,12 @@ def own(r):
 def disk(r):
     rows = []
     for w, bare in r["bare"].items():
-        rows.append([w, "bare", f"{bare['rate']['median']:.0f}", f"{bare['cpu']['median']:,.0f}", "–"])
-        rows += [["", tool, ratio(by[w]["rate"]), ratio(by[w]["cpu"]), f"{r['own'][tool][w]['own']['median']:.0f}"]
+        rows.append([w, "bare", f"{bare['rate']['median']:.0f}", f"{bare['cpu']['median']:,.0f}",
+                     f"{bare['instructions']['median'] / 1e6:.1f} million" if "instructions" in bare else "–", "–"])
+        rows += [["", tool, ratio(by[w]["rate"]), ratio(by[w]["cpu"]), ratio(by[w].get("instructions")),
+                  f"{r['own'][tool][w]['own']['median']:.0f}"]
                  for tool, by in r["ratio"].items()]
-    return table([f"{r['rounds']} rounds", "", "mails a second", "CPU, µs a mail", "the tracer's own, µs a mail"], rows)
+    return table([f"{r['rounds']} rounds", "", "mails a second", "CPU, µs a mail", "instructions a mail", "the tracer's own, µs a mail"], rows)
 
 
 def found(r):

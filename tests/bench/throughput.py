@@ -41,17 +41,13 @@ def idle():
 def measure_one(workload, milliseconds, servers, tool):
     """Rate, and microseconds of CPU per request: `cpu` of the servers and the tool, `own` of the tool. Postfix goes on when the
     client is served, so there it is all that was used until the queue was empty."""
-    before, own = servers.cpu() + tool.group.cpu(), tool.group.cpu()
-    postfix = "Postfix" in workload
+    own = tool.group.cpu()
     port, page = place(workload, tool.servers)
     # a burst of mails is long enough for a tracer's own rhythm
     burst = 500 if workload in ON_DISK else 200 if "mail" in workload else 40
-    load = measure.Load(port, HOST, page, (servers, tool.group), burst, max(1, milliseconds // burst))
+    load = measure.Load(port, HOST, page, (servers, tool.group), burst, max(1, milliseconds // burst),
+                        settled=idle if "Postfix" in workload else None)
     tool.sample()
-    if postfix:
-        measure.wait_until("an empty queue", idle)
-        return {"rate": load.rate, "cpu": (servers.cpu() + tool.group.cpu() - before) / load.requests * 1e6,
-                "own": (tool.group.cpu() - own) / load.requests * 1e6}
     return {"rate": load.rate, "cpu": load.cpu, "instructions": load.instructions,
             "own": (tool.group.cpu() - own) / load.requests * 1e6}
 
