@@ -3,8 +3,7 @@
 #ifndef ST_PROGRAMS_INTERNAL_H
 #define ST_PROGRAMS_INTERNAL_H
 
-#include <uthash.h>
-
+#include "base/hash.h"
 #include "kernel/programs.h"
 
 #define MAX_PREFERRED 8

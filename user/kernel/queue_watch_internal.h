@@ -6,8 +6,8 @@
 #include <fcntl.h>
 #include <stdbool.h>
 #include <sys/fanotify.h>
-#include <uthash.h>
 
+#include "base/hash.h"
 #include "kernel/queue_watch.h"
 
 /* include/uapi/linux/fanotify.h of 5.17, for older headers */

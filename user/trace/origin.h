@@ -6,8 +6,7 @@
 #ifndef ST_ORIGIN_H
 #define ST_ORIGIN_H
 
-#include <uthash.h>
-
+#include "base/hash.h"
 #include "kernel/decode.h"
 #include "trace/event.h"
 
