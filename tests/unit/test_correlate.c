@@ -345,6 +345,10 @@ static const struct story postfix[] = {
 		  "php 100 202 /a.php\n" PF_DROP("202", "203", X2) PF_END("202", "203") PF_CLEANUP(
 			  Y1) PF_PICKED(X1) PF_CLEANUP(Y2) PF_PICKED(X2) "tick 6\nidle\n",
 	 "queued " Y1 " unseen\nqueued " Y2 " first " X2 " /a.php\n"},
+	{"the message that came of it was lost: that is no attempt",
+	 PF_START "php 100 202 /a.php\n" PF_DROP("202", "203", X1)
+		 PF_END("202", "203") "!" PF_CLEANUP(Y1) PF_PICKED(X1) "idle\n",
+	 ""},
 	{"a message that is older than the maildrop file is not its",
 	 PF_START "file " Y1 " local uid 33\n" PF_CLEANUP(Y1) "php 100 202 /a.php\n" PF_DROP(
 		 "202", "203", X1) PF_END("202", "203") PF_PICKED(X1) "tick 6\nidle\n",

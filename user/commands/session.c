@@ -103,6 +103,8 @@ static size_t collect_losses(struct session *s, struct loss out[MAX_LOSSES])
 		out[n++] = (struct loss){"undecoded", s->undecoded};
 	if (stats.bad)
 		out[n++] = (struct loss){"inconsistent", stats.bad};
+	if (stats.no_memory)
+		out[n++] = (struct loss){"memory", stats.no_memory};
 	if (stats.origins_lost)
 		out[n++] = (struct loss){"origin-missing", stats.origins_lost};
 	if (s->recording && s->recording->unwritten)

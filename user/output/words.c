@@ -179,6 +179,8 @@ static const struct {
 	 "totals of messages may be too low; please report this with spamtrace -v's output"},
 	{"inconsistent", "records from the kernel contradicted each other",
 	 "the messages concerned are marked ?"},
+	{"memory", "there was no memory for some processes, connections or messages",
+	 "messages may be missing, or marked ?: see UNEXPLAINED in the queue's books"},
 	{"origin-missing", "an injection's origin was announced and never came",
 	 "the messages concerned are marked ?"},
 	{"read", "a name or an argument could not be read from a process",

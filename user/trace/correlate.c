@@ -154,21 +154,23 @@ void task_drop(struct correlate *c, struct task *t)
 struct task *task_add(struct correlate *c, const struct st_task *key, const struct task *parent,
 		      uint64_t time, uint64_t origin, uint64_t injection)
 {
-	struct task *t = task_find(c, key);
+	struct task *t = calloc(1, sizeof(*t)), *old = task_find(c, key);
 
-	if (t)
-		task_drop(c, t); /* its exit was lost */
-	t = calloc(1, sizeof(*t));
-	if (!t)
-		return NULL;
-	t->key = *key;
-	t->origin = origin_get(c, origin);
-	t->origin_lost = origin && !t->origin;
-	t->injection = injection_find(c, injection);
-	if (t->injection) {
+	if (t) {
+		t->key = *key;
+		t->origin = origin_get(c, origin);
+		t->origin_lost = origin && !t->origin;
+		t->injection = injection_find(c, injection);
+	}
+	if (t && t->injection) {
 		t->injection->refs++;
 		t->injection->tasks++;
 	}
+	/* its exit was lost; it may be the last that had what this one has now */
+	if (old)
+		task_drop(c, old);
+	if (!t)
+		return NULL;
 	HASH_ADD(hh, c->tasks, key, sizeof(t->key), t);
 	late_added(c, t, parent, time);
 	return t;
@@ -205,7 +207,9 @@ int correlate_record(struct correlate *c, const struct record *r)
 	case ST_TYPE_COUNT:
 		break;
 	}
-	if (err)
+	if (err == -ENOMEM)
+		c->stats.no_memory++;
+	else if (err)
 		c->stats.bad++;
 	return err;
 }

@@ -153,8 +153,8 @@ int correlate_new(const struct correlate_ops *ops, struct mta_queue *queues, siz
 		  struct correlate **out);
 void correlate_free(struct correlate *c);
 
-/* One record, in the order of the ring. 0, or -errno for one that makes no sense (counted in .bad).
- */
+/* One record, in the order of the ring. 0; -ENOMEM, when what it tells is not kept whole (counted
+ * in .no_memory); or another -errno for one that makes no sense (counted in .bad). */
 int correlate_record(struct correlate *c, const struct record *r);
 
 /*
@@ -181,7 +181,7 @@ void correlate_flush(struct correlate *c);
 const struct origin *correlate_origin(const struct correlate *c, uint64_t id);
 
 struct correlate_stats {
-	uint64_t bad, origins_lost, injections_lost, forgotten;
+	uint64_t bad, no_memory, origins_lost, injections_lost, forgotten;
 	size_t tasks, origins, injections, waiting;
 };
 void correlate_stats(const struct correlate *c, struct correlate_stats *out);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Files in a queue that are no message yet, and those that will be none: orphans. */
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -15,19 +16,20 @@ struct in_flight *in_flight_find(const struct correlate *c, uint32_t queue, cons
 	return f;
 }
 
-void in_flight_add(struct correlate *c, uint32_t queue, const char *id, const struct st_task *task)
+int in_flight_add(struct correlate *c, uint32_t queue, const char *id, const struct st_task *task)
 {
 	struct in_flight *f;
 
 	if (in_flight_find(c, queue, id))
-		return;
+		return 0;
 	f = calloc(1, sizeof(*f));
 	if (!f)
-		return;
+		return -ENOMEM;
 	f->key.queue = queue;
 	f->task = *task;
 	memcpy(f->key.id, id, strnlen(id, sizeof(f->key.id) - 1));
 	HASH_ADD(hh, c->in_flight, key, sizeof(f->key), f);
+	return 0;
 }
 
 void in_flight_drop(struct correlate *c, struct in_flight *f)

@@ -129,7 +129,7 @@ struct correlate {
 	/* only if late: those alive; those that ended in their order, and by tgid */
 	struct task *by_tgid, *ended, *ended_by_tgid;
 	uint64_t *picked; /* per queue, boot ns: when pickup last unlinked a maildrop file */
-	/* what ops.lost said when, newest at loss_at - 1 */
+	/* how much was lost until when, newest at loss_at - 1 */
 	struct {
 		uint64_t time, count;
 	} losses[64];
@@ -188,7 +188,8 @@ struct injection *injection_commits(struct correlate *c, const struct operation 
 
 /* correlate_flight.c: files that are no message yet */
 struct in_flight *in_flight_find(const struct correlate *c, uint32_t queue, const char *id);
-void in_flight_add(struct correlate *c, uint32_t queue, const char *id, const struct st_task *task);
+/* 0 or -ENOMEM */
+int in_flight_add(struct correlate *c, uint32_t queue, const char *id, const struct st_task *task);
 /* It became a message, or was taken back. */
 void in_flight_end(struct correlate *c, struct mta_queue *queue, struct in_flight *f);
 void in_flight_drop(struct correlate *c, struct in_flight *f);
@@ -211,7 +212,7 @@ bool wait_ends_bounced(struct correlate *c, const struct operation *op);
 void correlate_ask_log(struct correlate *c);
 
 /* correlate_pickup.c: first ids */
-void correlate_pickup_started(struct correlate *c, const struct operation *op);
+int correlate_pickup_started(struct correlate *c, const struct operation *op); /* 0 or -ENOMEM */
 void correlate_picked(struct correlate *c, const struct operation *op);
 /* Sendmail's submission queue: the oldest first id of this message's injection is its. */
 void correlate_pickup_joined(struct correlate *c, struct waiting *w);

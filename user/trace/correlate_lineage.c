@@ -11,6 +11,7 @@ int lineage_origin(struct correlate *c, const struct record *r)
 {
 	const struct st_origin *raw = (const struct st_origin *)r->h;
 	struct origin *o, *known = NULL, *parent;
+	const struct task *t = NULL;
 	int err = origin_new(r, &o);
 
 	if (err)
@@ -30,16 +31,17 @@ int lineage_origin(struct correlate *c, const struct record *r)
 		c->ops.environment(c->ops.arg, o);
 	o->refs = 1;
 	if (raw->child.tgid) {
-		task_add(c, &raw->child, NULL, raw->h.time, o->id, 0);
+		t = task_add(c, &raw->child, NULL, raw->h.time, o->id, 0);
 	} else if (raw->why == ST_BY_EXEC || raw->why == ST_BY_CGI) {
-		task_add(c, &raw->h.task, NULL, raw->h.time, o->id, 0);
+		t = task_add(c, &raw->h.task, NULL, raw->h.time, o->id, 0);
 	} else {
 		/* held until the connection's end, see correlate_connect() */
 		o->connecting = true;
 		o->refs++;
 	}
+	err = t || o->connecting ? 0 : -ENOMEM;
 	origin_put(c, o);
-	return 0;
+	return err;
 }
 
 int lineage_env(struct correlate *c, const struct record *r)

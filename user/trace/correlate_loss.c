@@ -4,14 +4,17 @@
 #include "base/cleanup.h"
 #include "trace/correlate_internal.h"
 
+static uint64_t lost_until_now(const struct correlate *c)
+{
+	return (c->ops.lost ? c->ops.lost(c->ops.arg) : 0) + c->stats.no_memory;
+}
+
 void correlate_note_losses(struct correlate *c, uint64_t now)
 {
 	size_t max = array_size(c->losses);
 
-	if (!c->ops.lost)
-		return;
 	c->losses[c->loss_at % max].time = now;
-	c->losses[c->loss_at % max].count = c->ops.lost(c->ops.arg);
+	c->losses[c->loss_at % max].count = lost_until_now(c);
 	c->loss_at++;
 }
 
@@ -20,13 +23,11 @@ bool correlate_lost_since(const struct correlate *c, uint64_t time)
 	size_t max = array_size(c->losses);
 	uint64_t before = 0;
 
-	if (!c->ops.lost)
-		return false;
 	for (size_t i = c->loss_at; i > 0 && c->loss_at - i < max; i--) {
 		if (c->losses[(i - 1) % max].time <= time) {
 			before = c->losses[(i - 1) % max].count;
 			break;
 		}
 	}
-	return c->ops.lost(c->ops.arg) != before;
+	return lost_until_now(c) != before;
 }

@@ -34,24 +34,29 @@ static void pickup_drop(struct correlate *c, struct pickup *p)
 	free(p);
 }
 
-void correlate_pickup_started(struct correlate *c, const struct operation *op)
+int correlate_pickup_started(struct correlate *c, const struct operation *op)
 {
-	struct pickup *p;
+	struct pickup *p = pickup_find(c, op->queue_index, op->change.id);
+	bool lost;
+	struct injection *i = injection_commits(c, op, &lost);
 
 	c->ops.counted(c->ops.arg, op->queue, 1, false);
-	p = pickup_find(c, op->queue_index, op->change.id);
 	if (p)
 		pickup_drop(c, p); /* its end was lost */
 	p = calloc(1, sizeof(*p));
-	if (!p)
-		return;
+	if (!p) {
+		injection_put(c, i);
+		return -ENOMEM;
+	}
 	p->time = op->raw->h.time;
 	p->actor = op->actor;
 	p->doubt = op->doubt;
-	p->injection = injection_commits(c, op, &p->origin_lost);
+	p->injection = i;
+	p->origin_lost = lost;
 	p->key.queue = op->queue_index;
 	memcpy(p->key.id, op->change.id, sizeof(p->key.id));
 	HASH_ADD(hh, c->pickups, key, sizeof(p->key), p);
+	return 0;
 }
 
 /* Gives it out as a message under its first id. */
@@ -158,7 +163,9 @@ static void become_message(struct correlate *c, const struct operation *op, stru
 		doubt = "who took it from maildrop was gone before it could be asked";
 	c->picked[op->queue_index] = op->raw->h.time;
 	if (!w) {
-		if (p)
+		if (p && correlate_lost_since(c, p->time)) /* its commit may be among that */
+			pickup_drop(c, p);
+		else if (p)
 			pickup_failed(c, p, "it reached maildrop, but no message came of it");
 		return;
 	}

@@ -76,20 +76,20 @@ static void session_of_environment(const struct injection *i, struct waiting *w)
 			w->port = (uint16_t)strtoul(i->env + at + sizeof(name) - 1, NULL, 10);
 }
 
-static void on_commit(struct correlate *c, struct operation *op)
+static int on_commit(struct correlate *c, struct operation *op)
 {
 	struct in_flight *f = in_flight_find(c, op->queue_index, op->change.id);
 	const struct injection *i;
 	struct waiting *w;
 
 	if (op->change.needs_run && op->actor.run == RUN_DELIVERY)
-		return;
+		return 0;
 	if (f)
 		in_flight_end(c, op->queue, f);
 	c->ops.counted(c->ops.arg, op->queue, 1, false);
 	w = wait_new(c, op);
 	if (!w)
-		return;
+		return -ENOMEM;
 	i = w->q.injection;
 	/* Sendmail writes no port into the queue file; its process holds the session */
 	w->port = op->raw->peer_port;
@@ -104,6 +104,7 @@ static void on_commit(struct correlate *c, struct operation *op)
 	else
 		w->q.no_facts = "too many messages at once to read every file";
 	wait_advance_one(c, w, w->since);
+	return 0;
 }
 
 static void on_remove(struct correlate *c, struct operation *op)
@@ -128,18 +129,19 @@ static void on_remove(struct correlate *c, struct operation *op)
 	c->ops.removed(c->ops.arg, &r);
 }
 
-static void apply(struct correlate *c, struct operation *op)
+static int apply(struct correlate *c, struct operation *op)
 {
 	struct waiting *w;
+	int err = 0;
 
 	switch (op->change.verb) {
 	case QUEUE_NOTHING:
 		break;
 	case QUEUE_COMMIT:
-		on_commit(c, op);
+		err = on_commit(c, op);
 		break;
 	case QUEUE_PICKUP:
-		correlate_pickup_started(c, op);
+		err = correlate_pickup_started(c, op);
 		break;
 	case QUEUE_PICKED:
 		correlate_picked(c, op);
@@ -149,8 +151,9 @@ static void apply(struct correlate *c, struct operation *op)
 		on_remove(c, op);
 		break;
 	case QUEUE_STARTED:
-		in_flight_add(c, op->queue_index, op->change.id, &op->actor.task);
-		c->ops.counted(c->ops.arg, op->queue, 1, true);
+		err = in_flight_add(c, op->queue_index, op->change.id, &op->actor.task);
+		if (!err)
+			c->ops.counted(c->ops.arg, op->queue, 1, true);
 		break;
 	case QUEUE_MOVED:
 		c->ops.counted(c->ops.arg, op->queue, 0, false);
@@ -159,6 +162,7 @@ static void apply(struct correlate *c, struct operation *op)
 			wait_advance_one(c, w, op->raw->h.time);
 		break;
 	}
+	return err;
 }
 
 /* Strips a queue's root, as the MTA or as this process names it, from an absolute name. */
@@ -237,6 +241,5 @@ int correlate_queue(struct correlate *c, const struct record *r)
 		fill_actor(&op);
 	}
 	interpret(&op, op.actor.nspid);
-	apply(c, &op);
-	return 0;
+	return apply(c, &op);
 }

@@ -7,6 +7,7 @@
  * packet is looked at, so TLS makes no difference.
  */
 #include <arpa/inet.h>
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -69,8 +70,8 @@ static struct smtp_session *by_sock(struct correlate *c, uint64_t sock)
 	return NULL;
 }
 
-static void session_add(struct correlate *c, const struct st_connect *k, struct origin *o,
-			struct injection *i)
+static int session_add(struct correlate *c, const struct st_connect *k, struct origin *o,
+		       struct injection *i)
 {
 	struct smtp_session *s, *old = NULL;
 	struct session_key key;
@@ -81,7 +82,7 @@ static void session_add(struct correlate *c, const struct st_connect *k, struct 
 		session_drop(c, old);
 	s = calloc(1, sizeof(*s));
 	if (!s)
-		return;
+		return -ENOMEM;
 	s->key = key;
 	s->sock = k->sock;
 	s->origin = origin_ref(o);
@@ -90,6 +91,7 @@ static void session_add(struct correlate *c, const struct st_connect *k, struct 
 	if (i)
 		i->refs++;
 	HASH_ADD(hh, c->sessions, key, sizeof(s->key), s);
+	return 0;
 }
 
 int correlate_connect(struct correlate *c, const struct record *r)
@@ -99,11 +101,12 @@ int correlate_connect(struct correlate *c, const struct record *r)
 	struct origin *o = origin_get(c, k->origin);
 	struct injection *i = injection_find(c, k->injection);
 	struct smtp_session *s;
+	int err = 0;
 
 	if (i)
 		i->refs++;
 	if (k->state == STATE_ESTABLISHED)
-		session_add(c, k, o, i);
+		err = session_add(c, k, o, i);
 	/* what an injector says to its own MTA is part of the injection */
 	if (!k->injection)
 		c->ops.connected(c->ops.arg, k, o);
@@ -119,7 +122,7 @@ int correlate_connect(struct correlate *c, const struct record *r)
 	}
 	injection_put(c, i);
 	origin_put(c, o);
-	return 0;
+	return err;
 }
 
 static bool client_of(const struct waiting *w, struct session_key *key)

@@ -101,10 +101,14 @@ static void emit(struct correlate *c, struct waiting *w)
 
 struct waiting *wait_new(struct correlate *c, const struct operation *op)
 {
+	bool lost;
+	struct injection *i = injection_commits(c, op, &lost);
 	struct waiting *w = calloc(1, sizeof(*w));
 
-	if (!w)
+	if (!w) {
+		injection_put(c, i);
 		return NULL;
+	}
 	w->state = WAIT_FACTS;
 	w->since = op->raw->h.time;
 	w->fd = -1;
@@ -113,7 +117,8 @@ struct waiting *wait_new(struct correlate *c, const struct operation *op)
 	w->q.time = op->raw->h.time;
 	w->q.actor = op->actor;
 	w->q.doubt = op->doubt;
-	w->q.injection = injection_commits(c, op, &w->q.origin_lost);
+	w->q.injection = i;
+	w->q.origin_lost = lost;
 	message_facts_init(&w->q.facts);
 	DL_APPEND(c->waiting, w);
 	c->waiting_count++;
