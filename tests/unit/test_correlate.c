@@ -229,6 +229,13 @@ static const struct story qmail[] = {
 	 "connected /a.php state 1\nconnected /a.php state 7\n"},
 	{"a connection that is refused", "connect 100 40000 2 /a.php\nconnect 100 40000 7\nidle\n",
 	 "connected /a.php state 2\nconnected /a.php state 7\n"},
+	{"a connection whose end is lost",
+	 "connect 100 40000 2 /a.php\n!connect 100 40000 7\ntick 1700\ntick 101\nidle\n",
+	 "connected /a.php state 2\n"},
+	{"a session whose connection was made long ago",
+	 "connect 100 40000 2 /a.php\nconnect 100 40000 1\ntick 1801\nconnect 100 40000 7\n"
+	 "tick 31\nidle\n",
+	 "connected /a.php state 2\nconnected /a.php state 1\nconnected /a.php state 7\n"},
 	{"a connection whose end comes first", "connect 100 40009 7\nidle\n",
 	 "connected lost state 7\n"},
 	{"flush says what is unfinished",

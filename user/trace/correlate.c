@@ -6,6 +6,9 @@
 
 #include "trace/correlate_internal.h"
 
+/* No connection is tried for so long (tcp_syn_retries of tcp(7): some minutes). */
+#define CONNECTING_NS (1800 * NS_PER_S)
+
 int correlate_new(const struct correlate_ops *ops, struct mta_queue *queues, size_t queue_count,
 		  struct correlate **out)
 {
@@ -241,6 +244,23 @@ static void sweep(struct correlate *c)
 	}
 }
 
+/* Those whose connection's end was lost, or that had no room in the kernel's table. By now TCP has
+ * given it up, or its session holds the origin. */
+static void forget_connecting(struct correlate *c, uint64_t now)
+{
+	struct origin *o, *next;
+
+	/* a parent, which goes with its last child, is older than it: never the next one */
+	HASH_ITER(hh, c->origins, o, next)
+	{
+		if (!o->connecting || now < o->time + CONNECTING_NS)
+			continue;
+		o->connecting = false;
+		c->stats.forgotten++;
+		origin_put(c, o);
+	}
+}
+
 void correlate_tick(struct correlate *c, uint64_t now)
 {
 	correlate_wait(c, now);
@@ -251,6 +271,7 @@ void correlate_tick(struct correlate *c, uint64_t now)
 		if (HASH_COUNT(c->tasks) > 1024 || now - c->swept_all > 30000000000ULL) {
 			c->swept_all = now;
 			sweep(c);
+			forget_connecting(c, now);
 		}
 	}
 }

@@ -104,6 +104,7 @@ int origin_new(const struct record *r, struct origin **out)
 	room = (struct room){o->text, o->text + TEXT_ROOM(r->data_len)};
 	o->id = raw->id;
 	o->parent = raw->parent;
+	o->time = raw->h.time;
 	o->worker = raw->h.task;
 	o->child = raw->child;
 	o->exe = raw->exe;

@@ -26,6 +26,7 @@ struct origin {
 	uint64_t id, parent;
 	uint32_t refs;
 	bool connecting;              /* one of them is of the connection that it was made for */
+	uint64_t time;                /* of its record, boot ns */
 	struct st_task worker, child; /* child: ST_BY_FORK */
 	struct st_inode exe;
 	uint32_t uid, euid, gid, mntns, image;
