@@ -17,9 +17,12 @@ $(O)/fuzz/obj/%.o: user/%.c $(O)/spamtrace.skel.h
 $(O)/fuzz/libspamtrace.a: $(FUZZ_OBJ)
 	$(Q)rm -f $@ && ar rcs $@ $^
 
-$(FUZZ_BIN): $(O)/fuzz/%: tests/fuzz/fuzz_%.c tests/fuzz/fuzz.h $(O)/fuzz/libspamtrace.a
+# memory that runs out, in tests/fuzz/records_memory.h
+$(O)/fuzz/records: FUZZ_LINK := -Wl,--wrap=calloc,--wrap=realloc,--wrap=strdup
+
+$(FUZZ_BIN): $(O)/fuzz/%: tests/fuzz/fuzz_%.c $(wildcard tests/fuzz/*.h) $(O)/fuzz/libspamtrace.a
 	$(call msg,FUZZ,$@)
-	$(Q)$(FUZZ_CC) $(ALL_CFLAGS) $(FUZZ_FLAGS) -fsanitize=fuzzer -o $@ $< $(O)/fuzz/libspamtrace.a $(LIBS)
+	$(Q)$(FUZZ_CC) $(ALL_CFLAGS) $(FUZZ_FLAGS) -fsanitize=fuzzer $(FUZZ_LINK) -o $@ $< $(O)/fuzz/libspamtrace.a $(LIBS)
 
 fuzz: deps $(FUZZ_BIN) ## fuzz every target, two at a time (SECONDS=60 each)
 	@tests/fuzz/run $(O)/fuzz $(FUZZ_SECONDS) $(FUZZ_TARGET)

@@ -1,178 +1,21 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * A stream of ring records through decode, origins, correlation and attribution. Types, sizes and
- * identities are made plausible, so that stories come about: few tasks, few origins, few queue
- * names; everything else is as it comes.
+ * A stream of ring records through decode, origins, correlation, attribution and every output.
+ * Records are whole, byte by byte, with types, sizes and identities made plausible, or short (see
+ * records_short.h); between them time passes, rounds end, records are lost and memory runs out.
  */
 #include "fuzz.h"
 
-#include <errno.h>
-
-#include "kernel/decode.h"
-#include "trace/attribute.h"
-#include "trace/correlate.h"
+#include "records_references.h"
+#include "records_short.h"
 
 static const size_t sizes[ST_TYPE_COUNT] = {
 	[ST_ORIGIN] = sizeof(struct st_origin), [ST_FORK] = sizeof(struct st_fork),
 	[ST_EXEC] = sizeof(struct st_exec),     [ST_EXIT] = sizeof(struct st_exit),
 	[ST_QUEUE] = sizeof(struct st_queue),   [ST_CONNECT] = sizeof(struct st_connect),
 	[ST_OPEN] = sizeof(struct st_open),     [ST_IMAGE] = sizeof(struct st_image),
+	[ST_ENV] = sizeof(struct st_env),
 };
-
-struct world {
-	struct correlate *c;
-	struct attribute_ops attribute;
-	uint8_t dice;
-};
-
-static const char *user(void *arg, uint32_t uid)
-{
-	(void)arg;
-	return uid & 1 ? "site1" : NULL;
-}
-
-static const char *version(void *arg, uint32_t image)
-{
-	(void)arg;
-	return image & 1 ? "8.2.36" : NULL;
-}
-
-static const char *program_at(void *arg, const struct st_inode *exe, uint32_t *role)
-{
-	(void)arg;
-	*role = (uint32_t)exe->ino % (ST_ROLE_SCRIPT + 1);
-	return exe->ino & 8 ? "/usr/sbin/program" : NULL;
-}
-
-static const char *program(void *arg, uint32_t id, const struct mta **mta)
-{
-	static const char *const paths[] = {"/usr/sbin/sendmail", "/usr/sbin/exim4",
-					    "/var/qmail/bin/qmail-queue", "/usr/sbin/postdrop"};
-
-	(void)arg;
-	*mta = mta_all[id % 5];
-	return id & 8 ? NULL : paths[id & 3];
-}
-
-static int vhost(void *arg, const struct vhost_query *q, struct vhost_answer *out)
-{
-	(void)arg;
-	(void)q;
-	(void)out;
-	return -ENOENT;
-}
-
-static const struct origin *by_id(void *arg, uint64_t id)
-{
-	return correlate_origin(((struct world *)arg)->c, id);
-}
-
-static const char *container(void *arg, uint32_t mntns)
-{
-	(void)arg;
-	return mntns & 1 ? "web" : NULL;
-}
-
-static void on_queued(void *arg, const struct queued *q)
-{
-	struct world *w = arg;
-	struct attribution_room room;
-	struct mail_event e;
-
-	attribute_queued(&w->attribute, q, &room, &e);
-	must(e.action == ACTION_MAIL_QUEUED);
-}
-
-static void on_attempted(void *arg, const struct injection *i, const char *why)
-{
-	struct world *w = arg;
-	struct attribution_room room;
-	struct mail_event e;
-
-	attribute_attempt(&w->attribute, i, why, &room, &e);
-}
-
-static void on_removed(void *arg, const struct removed *r)
-{
-	struct mail_event e;
-
-	(void)arg;
-	attribute_removed(r, false, &e);
-}
-
-static void on_counted(void *arg, struct mta_queue *q, int change, bool in_flight)
-{
-	(void)arg;
-	(void)in_flight;
-	must(q && (change == 1 || change == -1));
-}
-
-static void on_orphaned(void *arg, struct mta_queue *q, int change)
-{
-	(void)arg;
-	must(q && (change == 1 || change == -1));
-}
-
-static void on_connected(void *arg, const struct st_connect *k, const struct origin *o)
-{
-	struct world *w = arg;
-	struct attribution_room room;
-	struct mail_event e;
-
-	attribute_connect(&w->attribute, k, o, &room, &e);
-}
-
-static int open_message(void *arg, struct mta_queue *q, const char *id)
-{
-	(void)q;
-	must(strlen(id) < QUEUE_ID_MAX);
-	return ((struct world *)arg)->dice & 1 ? -ENOENT : 7;
-}
-
-static int read_facts(void *arg, struct mta_queue *q, int fd, const char *id, uint32_t pid,
-		      struct message_facts *out)
-{
-	static const int answers[] = {0, 0, -EAGAIN, -ESTALE, -EINVAL};
-
-	(void)q;
-	(void)id;
-	(void)pid;
-	must(fd == 7);
-	message_facts_init(out);
-	return answers[((struct world *)arg)->dice % 5];
-}
-
-static void close_message(void *arg, int fd)
-{
-	(void)arg;
-	must(fd == 7);
-}
-
-static bool alive(void *arg, const struct st_task *task)
-{
-	(void)task;
-	return ((struct world *)arg)->dice & 2;
-}
-
-static void environment(void *arg, struct origin *o)
-{
-	static const char text[] =
-		"SCRIPT_FILENAME=/srv/a/x.php\0HTTP_HOST=a.test\0REMOTE_ADDR=192.0.2.1";
-	char *block = malloc(sizeof(text));
-
-	must(block);
-	memcpy(block, text, sizeof(text));
-	if (((struct world *)arg)->dice & 4)
-		origin_take_environment(o, block, sizeof(text));
-	else
-		free(block);
-}
-
-static int still_running(void *arg, const struct origin *o)
-{
-	(void)o;
-	return ((struct world *)arg)->dice % 3 - 1;
-}
 
 /* Few of each, so that records meet. */
 static void tame(struct st_task *t)
@@ -206,6 +49,8 @@ static void make_plausible(uint8_t *bytes, size_t len, uint8_t type)
 		((struct st_queue *)bytes)->op = 1u << (((struct st_queue *)bytes)->op & 3);
 		((struct st_queue *)bytes)->origin &= 7;
 		((struct st_queue *)bytes)->injection &= 7;
+	} else if (type == ST_ENV) {
+		((struct st_env *)bytes)->origin &= 7;
 	}
 }
 
@@ -231,69 +76,197 @@ static void read_all(const struct record *r)
 	}
 }
 
+static void feed(struct world *w, const uint8_t *bytes, size_t len)
+{
+	/* exactly as long as it is, for the sanitizer */
+	uint8_t *copy = malloc(len ? len : 1);
+	struct record r;
+
+	must(copy);
+	memcpy(copy, bytes, len);
+	if (record_decode(copy, len, &r) == 0) {
+		read_all(&r);
+		correlate_record(w->c, &r);
+		w->begun = true;
+	}
+	free(copy);
+}
+
+static void whole_record(struct world *w, struct input *in, uint8_t type)
+{
+	static uint64_t room[8192 / 8];
+	uint8_t how = take_byte(in), *bytes = (uint8_t *)room;
+	size_t len = take_byte(in);
+	struct input part;
+
+	len |= (size_t)take_byte(in) << 8;
+	type %= ST_TYPE_COUNT + 1;
+	len = type < ST_TYPE_COUNT ? sizes[type] + (len & 1023) : len & 8191;
+	part = take(in, len);
+	if (part.left < len && !(how & 1))
+		len = part.left; /* truncated */
+	memset(bytes, 0, len);
+	memcpy(bytes, part.at, part.left < len ? part.left : len);
+	if (!(how & 2) && type && type < ST_TYPE_COUNT && len >= sizes[type])
+		make_plausible(bytes, len, type);
+	w->dice = how >> 2;
+	feed(w, bytes, len);
+	if (how & 0x80)
+		correlate_tick(w->c, w->now += 700000000);
+}
+
+static void short_record(struct world *w, struct input *in, uint8_t type)
+{
+	static struct short_record r;
+
+	w->now += 1000;
+	switch (type % 9) {
+	case 0:
+		short_origin(&r, w, in);
+		break;
+	case 1:
+		short_env(&r, w, in);
+		break;
+	case 2:
+		short_fork(&r, w, in);
+		break;
+	case 3:
+		short_exec(&r, w, in);
+		break;
+	case 4:
+		short_exit(&r, w, in);
+		break;
+	case 5:
+	case 6:
+		short_queue(&r, w, in);
+		break;
+	case 7:
+		short_connect(&r, w, in);
+		break;
+	case 8: /* the same again */
+		if (!r.len || !w->begun)
+			return;
+	}
+	feed(w, r.bytes, r.len);
+}
+
+/* A count of a queue that agrees with the hooks, or does not. */
+static void sample(struct world *w, uint8_t which)
+{
+	struct balance *b = &w->balances[which % QUEUES];
+	const struct balance_totals before = b->totals;
+	const struct queue_counts counts = {.messages = which >> 3,
+					    .unprocessed = which >> 6,
+					    .held = COUNT_UNKNOWN,
+					    .partial = which & 0x80 ? COUNT_UNKNOWN : which >> 5};
+	struct queue_event e;
+
+	balance_blurred(b, &before, &counts);
+	balance_sample(b, &before, which == 0xff ? NULL : &counts, which == 0xff ? "gone" : NULL,
+		       w->now, &e);
+	output_queue(&w->out, &e);
+}
+
+static void set_output(struct output *o, uint8_t how)
+{
+	static const unsigned columns[] = {120, 80, 20, 300};
+
+	o->context = (struct json_context){
+		.host = "host",
+		.redactor = how & 1 ? &o->redactor : NULL,
+		.unwritten = how & 2 ? how : 0,
+	};
+	if (!o->tally)
+		o->options = (struct table_options){.terminal = how & 4,
+						    .columns = columns[how >> 3 & 3],
+						    .verbose = how & 32,
+						    .by = (how >> 6) % BY_COUNT};
+	else
+		table_resized(o->table, columns[how >> 3 & 3]);
+}
+
+/* What happens between records. */
+static void happen(struct world *w, uint8_t what, uint8_t how)
+{
+	static const char *const daemons[] = {NULL, "pickup", "smtpd", "bounce"};
+
+	switch (what % 16) {
+	case 0: /* only before the first record */
+		if (!w->begun && !w->late)
+			correlate_set_late(w->c);
+		w->late |= !w->begun;
+		break;
+	case 1:
+		if (w->late)
+			correlate_settle(w->c);
+		break;
+	case 2:
+		w->now += 1ULL << (how & 63);
+		break;
+	case 3:
+		w->now -= 1ULL << (how & 63);
+		break;
+	case 4:
+	case 5:
+		correlate_tick(w->c, w->now += how * 100000000ULL);
+		break;
+	case 6:
+		correlate_tick(w->c, w->now - (1ULL << (how & 63)));
+		break;
+	case 7:
+		correlate_flush(w->c);
+		break;
+	case 8:
+		w->lost += how;
+		break;
+	case 9:
+		memory.after = how & 31;
+		memory.refuse = 1 + (how >> 5);
+		break;
+	case 10:
+		w->again = how;
+		break;
+	case 11:
+		w->daemon = CHOOSE(daemons, how);
+		w->mailbox = how & 4 ? "user@a.test" : NULL;
+		break;
+	case 12:
+		w->dice = how;
+		break;
+	case 13:
+		set_output(&w->out, how);
+		break;
+	case 14:
+		sample(w, how);
+		break;
+	case 15:
+		output_summary(&w->out, ACTION_TRACE_STARTED, w->balances, QUEUES, w->lost);
+		break;
+	}
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	struct world w = {.attribute = {.user = user,
-					.php_version = version,
-					.program_at = program_at,
-					.program = program,
-					.vhost = vhost,
-					.origin = by_id,
-					.container = container,
-					.arg = &w}};
-	const struct correlate_ops ops = {.queued = on_queued,
-					  .attempted = on_attempted,
-					  .removed = on_removed,
-					  .counted = on_counted,
-					  .connected = on_connected,
-					  .open = open_message,
-					  .facts = read_facts,
-					  .close = close_message,
-					  .program = program,
-					  .alive = alive,
-					  .environment = environment,
-					  .still_running = still_running,
-					  .orphaned = on_orphaned,
-					  .arg = &w};
-	struct mta_queue queues[5] = {0};
+	static struct world w;
 	struct input in = {data, size};
-	uint64_t now = 1000000000;
 
-	for (size_t i = 0; i < 5; i++)
-		queues[i] = (struct mta_queue){
-			.mta = mta_all[i], .directory = "/q", .inner = "/q", .fd = -1, .split = 23};
-	must(correlate_new(&ops, queues, 5, &w.c) == 0);
-	while (in.left > 4) {
-		uint8_t type = take_byte(&in), how = take_byte(&in);
-		size_t len = take_byte(&in) | (size_t)take_byte(&in) << 8;
-		static uint64_t room[8192 / 8];
-		uint8_t *bytes = (uint8_t *)room;
-		struct input part;
-		struct record r;
+	memset(&memory, 0, sizeof(memory));
+	json_set_alloc_funcs(memory_for_json, free);
+	world_begin(&w);
+	while (in.left > 1) {
+		uint8_t type = take_byte(&in);
 
-		type %= ST_TYPE_COUNT + 1;
-		len = type < ST_TYPE_COUNT ? sizes[type] + (len & 1023) : len & 8191;
-		part = take(&in, len);
-		if (part.left < len && !(how & 1))
-			len = part.left; /* truncated */
-		memset(bytes, 0, len);
-		memcpy(bytes, part.at, part.left < len ? part.left : len);
-		if (!(how & 2) && type && type < ST_TYPE_COUNT && len >= sizes[type])
-			make_plausible(bytes, len, type);
-		w.dice = how >> 2;
-		/* exactly as long as it is, for the sanitizer */
-		bytes = malloc(len ? len : 1);
-		must(bytes);
-		memcpy(bytes, room, len);
-		if (record_decode(bytes, len, &r) == 0) {
-			read_all(&r);
-			correlate_record(w.c, &r);
-		}
-		free(bytes);
-		if (how & 0x80)
-			correlate_tick(w.c, now += 700000000);
+		if (type < 0x80)
+			whole_record(&w, &in, type);
+		else if (type < 0xc0)
+			short_record(&w, &in, type & 0x3f);
+		else if (type == 0xff)
+			set_facts(&w.facts, &in);
+		else
+			happen(&w, type & 0x3f, take_byte(&in));
+		check_references(w.c);
 	}
-	correlate_flush(w.c);
-	correlate_free(w.c);
+	memory.refuse = 0;
+	world_end(&w);
 	return 0;
 }

@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* Every reference is one that somebody has: what is counted too often stays for ever, what is
+ * counted too seldom is freed while it is used. */
+#ifndef ST_FUZZ_RECORDS_REFERENCES_H
+#define ST_FUZZ_RECORDS_REFERENCES_H
+
+#include <utlist.h>
+
+#include "fuzz.h"
+#include "trace/correlate_internal.h"
+
+static void check_origin(const struct correlate *c, const struct origin *o)
+{
+	uint32_t refs = o->connecting;
+	const struct waiting *w;
+
+	for (const struct task *t = c->tasks; t; t = t->hh.next)
+		refs += t->origin == o;
+	for (const struct injection *i = c->injections; i; i = i->hh.next)
+		refs += i->origin == o;
+	for (const struct smtp_session *s = c->sessions; s; s = s->hh.next)
+		refs += s->origin == o;
+	for (const struct origin *child = c->origins; child; child = child->hh.next)
+		refs += child->parent == o->id;
+	DL_FOREACH(c->waiting, w)
+	refs += w->q.session == o;
+	must(refs && o->refs == refs);
+}
+
+static void check_injection(const struct correlate *c, const struct injection *i)
+{
+	uint32_t tasks = 0, refs = 0;
+	const struct waiting *w;
+
+	for (const struct task *t = c->tasks; t; t = t->hh.next)
+		tasks += t->injection == i;
+	for (const struct smtp_session *s = c->sessions; s; s = s->hh.next)
+		refs += s->injection == i;
+	for (const struct pickup *p = c->pickups; p; p = p->hh.next)
+		refs += p->injection == i;
+	DL_FOREACH(c->waiting, w)
+	refs += w->q.injection == i;
+	must(i->commits < UINT32_MAX / 2); /* none is taken back twice */
+	must(i->tasks == tasks && tasks + refs && i->refs == tasks + refs);
+}
+
+static void check_lists(const struct correlate *c)
+{
+	size_t waiting = 0, ended = 0, found = 0;
+	const struct waiting *w;
+	const struct task *t, *other;
+
+	DL_FOREACH(c->waiting, w)
+	waiting++;
+	must(c->waiting_count == waiting && c->origin_count == HASH_COUNT(c->origins));
+	if (!c->late)
+		return;
+	DL_FOREACH(c->ended, t)
+	ended++;
+	for (t = c->ended_by_tgid; t; t = t->by_tgid.next)
+		DL_FOREACH2(t, other, newer)
+	found += other->ended && other->key.tgid == t->key.tgid;
+	must(ended == found);
+	must(HASH_COUNT(c->tasks) == ended + HASH_CNT(by_tgid, c->by_tgid));
+}
+
+static void check_references(const struct correlate *c)
+{
+	for (const struct origin *o = c->origins; o; o = o->hh.next)
+		check_origin(c, o);
+	for (const struct injection *i = c->injections; i; i = i->hh.next)
+		check_injection(c, i);
+	check_lists(c);
+}
+
+#endif
