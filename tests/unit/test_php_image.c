@@ -306,6 +306,24 @@ static void test_version_across_pieces(void **state)
 	}
 }
 
+/* A customer's copy of php can hold what he likes, in the places where PHP has its own. */
+static void test_not_roots(void **state)
+{
+	struct recipe r = {.version = "8.2.36", .symbols = BASE_SYMBOLS, .interp = true};
+	struct php_image image;
+
+	(void)state;
+	assert_int_equal(open_recipe(&r, &image), 0);
+	image.owner = 0;
+	php_image_distrust(&image);
+	assert_int_equal(image.st.usable, 1);
+	assert_string_equal(image.reason, "");
+	image.owner = 10003;
+	php_image_distrust(&image);
+	assert_int_equal(image.st.usable, 0);
+	assert_non_null(strstr(image.reason, "not root's"));
+}
+
 /* Every truncation, and many damaged bytes: any answer is fine, a crash is not (run it under ASan
  * too). */
 static void test_hostile(void **state)
@@ -403,13 +421,10 @@ static void test_finder(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_usable),
-		cmocka_unit_test(test_refused),
-		cmocka_unit_test(test_no_engine),
-		cmocka_unit_test(test_exporting),
-		cmocka_unit_test(test_version_across_pieces),
-		cmocka_unit_test(test_hostile),
-		cmocka_unit_test(test_huge_sizes),
+		cmocka_unit_test(test_usable),    cmocka_unit_test(test_not_roots),
+		cmocka_unit_test(test_refused),   cmocka_unit_test(test_no_engine),
+		cmocka_unit_test(test_exporting), cmocka_unit_test(test_version_across_pieces),
+		cmocka_unit_test(test_hostile),   cmocka_unit_test(test_huge_sizes),
 		cmocka_unit_test(test_finder),
 	};
 

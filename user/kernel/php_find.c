@@ -173,7 +173,10 @@ static int look_at_file(struct php_finder *f, const char *open_path, const char 
 		f->plain[f->plain_count++] = inode;
 		return -ENOENT;
 	}
-	return err ? err : add_engine(f, show_path, &inode, &image, out);
+	if (err)
+		return err;
+	php_image_distrust(&image);
+	return add_engine(f, show_path, &inode, &image, out);
 }
 
 int php_finder_path(struct php_finder *f, const char *path, const struct php_engine **out)

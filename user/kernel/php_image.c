@@ -349,6 +349,14 @@ static int open_image(int fd, bool suspected, struct php_image *out)
 	return 0;
 }
 
+void php_image_distrust(struct php_image *image)
+{
+	if (!image->owner)
+		return;
+	image->st.usable = 0;
+	refuse(image, "its file is not root's and may show what its owner likes");
+}
+
 int php_image_open(int fd, struct php_image *out)
 {
 	return open_image(fd, true, out);

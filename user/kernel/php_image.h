@@ -21,10 +21,10 @@ struct php_image {
 	bool zts;    /* thread safe build: its globals are per thread, nothing reads them yet */
 	uint64_t map_vaddr; /* p_vaddr - p_offset of the first PT_LOAD: base = start - offset -
 			       this, of any mapping in it */
-	uid_t owner; /* of the file: one that root does not own may show what its owner likes */
-	char version[24];  /* "8.2.36", as the engine says it; "" when not found */
-	char build_id[41]; /* hex, "" when there is none */
-	char reason[120];  /* why it is not usable, in words; "" when it is */
+	uid_t owner;        /* of the file */
+	char version[24];   /* "8.2.36", as the engine says it; "" when not found */
+	char build_id[41];  /* hex, "" when there is none */
+	char reason[120];   /* why it is not usable, in words; "" when it is */
 };
 
 /*
@@ -40,5 +40,8 @@ int php_image_open(int fd, struct php_image *out);
  * version in it, which is what makes a look at every program of a host cheap.
  */
 int php_image_open_exporting(int fd, struct php_image *out);
+
+/* One whose file is not root's is not usable: its memory shows whatever its owner likes. */
+void php_image_distrust(struct php_image *image);
 
 #endif

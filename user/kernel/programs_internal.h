@@ -53,6 +53,8 @@ int programs_add(struct programs *p, const struct st_inode *inode, const char *p
  * one). Return how many were new. */
 int programs_scan_mtas(struct programs *p, const char *root, pid_t pid);
 int programs_scan_others(struct programs *p, const char *root, pid_t pid);
+/* Does root own what stands there? */
+bool programs_is_roots(const char *file);
 /* A program by a name that an MTA uses, wherever it lies: a container's, a copy. */
 void programs_add_by_name(struct programs *p, pid_t pid, const struct st_inode *exe);
 

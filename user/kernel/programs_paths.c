@@ -6,6 +6,7 @@
 #include <linux/openat2.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -136,20 +137,33 @@ int programs_scan_others(struct programs *p, const char *root, pid_t pid)
 	return found;
 }
 
+bool programs_is_roots(const char *file)
+{
+	struct stat st;
+
+	return stat(file, &st) == 0 && st.st_uid == 0;
+}
+
 void programs_add_by_name(struct programs *p, pid_t pid, const struct st_inode *exe)
 {
 	char link[64], path[PATH_MAX];
+	struct st_inode now;
 	const char *base;
+	bool trusted;
 	ssize_t n;
 
 	snprintf(link, sizeof(link), "/proc/%d/exe", (int)pid);
 	n = readlink(link, path, sizeof(path) - 1);
-	if (n <= 0) {
+	/* after the name, which is then this program's */
+	if (n <= 0 || inode_of_path(link, pid, &now) || !inode_equal(&now, exe)) {
 		/* gone before it could be looked at: ask again */
 		probe_unset_program(p->probe, exe);
 		return;
 	}
 	path[n] = '\0';
+	/* anybody can call a program of his own httpd or qmail-local; one that he calls sendmail
+	 * says no more than what it executes */
+	trusted = programs_is_roots(link);
 	base = strrchr(path, '/') ? strrchr(path, '/') + 1 : path;
 	for (int want = 1; want >= 0; want--)
 		for (const struct mta *const *m = mta_all; *m; m++) {
@@ -159,13 +173,13 @@ void programs_add_by_name(struct programs *p, pid_t pid, const struct st_inode *
 				const char *b = strrchr(mp->path, '/') ? strrchr(mp->path, '/') + 1
 								       : mp->path;
 
-				if (!strcmp(b, base)) {
+				if (!strcmp(b, base) && (trusted || mp->role == ST_ROLE_INJECTOR)) {
 					programs_add(p, exe, path, *m, mp->role, mp->flags, 0);
 					return;
 				}
 			}
 		}
-	if (!strcmp(base, "apache2") || !strcmp(base, "httpd"))
+	if (trusted && (!strcmp(base, "apache2") || !strcmp(base, "httpd")))
 		programs_add(p, exe, path, NULL, ST_ROLE_HTTPD, 0, 0);
 	else if (p->count < MAX_PROGRAMS)
 		programs_add(p, exe, path, NULL, ST_ROLE_NONE, 0,

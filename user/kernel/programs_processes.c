@@ -87,6 +87,7 @@ static int on_process(const struct php_process *proc, void *arg)
 {
 	struct programs *p = arg;
 	struct st_base base = {.base = proc->base, .image = proc->engine->index};
+	const struct program *known = programs_by_inode(p, &proc->key.exe);
 	char path[64];
 
 	if (!proc->engine->image.st.usable) {
@@ -102,6 +103,9 @@ static int on_process(const struct php_process *proc, void *arg)
 	if (!proc->engine->image.module)
 		return 0;
 	snprintf(path, sizeof(path), "/proc/%d/exe", (int)proc->pid);
+	/* anybody's process can map the module: that makes no web server of it */
+	if ((known && known->value.role == ST_ROLE_SCRIPT) || !programs_is_roots(path))
+		return 0;
 	programs_add(p, &proc->key.exe, path, NULL, ST_ROLE_HTTPD, 0, 0);
 	probe_set_base(p->probe, &proc->key, &base);
 	remember_httpd(p, &proc->key, proc->pid, false);
