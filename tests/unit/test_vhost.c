@@ -519,10 +519,73 @@ static void layouts(void **state)
 	assert_int_equal(vhost_layout_domain(0, cases[0].path, out, sizeof(out)), -ENOENT);
 }
 
+/* The kernel says who the worker is; what else names the vhost may be that user's own word. */
+static void another_customers_vhost(void **state)
+{
+	static const struct {
+		const char *what, *docroot, *script, *memory, *culprit;
+		uint32_t uid;
+		const char *name;
+		bool exact;
+	} cases[] = {
+		{"his own", "/srv/a", "/srv/a/x.php", NULL, NULL, 10001, "a.test", true},
+		{"another's, by a FastCGI request of his own", "/srv/b", "/srv/b/x.php", NULL, NULL,
+		 10001, "b.test", false},
+		{"another's, by the script alone", NULL, "/srv/b/x.php", NULL, NULL, 10001,
+		 "b.test", false},
+		{"another's, by who has no vhost", "/srv/b", "/srv/b/x.php", NULL, NULL, 10009,
+		 "b.test", true},
+		{"a web server's user that has a vhost, too", "/srv/b", "/srv/b/x.php", NULL, NULL,
+		 33, "b.test", true},
+		{"one whose owner is not known", "/srv/n", "/srv/n/x.php", NULL, NULL, 10001,
+		 "n.test", true},
+		{"the file to blame lies in it", "/srv/a", "/srv/a/x.php", NULL, "/srv/a/lib/y.php",
+		 10001, "a.test", true},
+		{"or in no vhost", "/srv/a", "/srv/a/x.php", NULL, "/usr/share/y.php", 10001,
+		 "a.test", true},
+		{"or in another's", "/srv/a", "/srv/a/x.php", NULL, "/srv/b/y.php", 10001, "a.test",
+		 false},
+		{"or in another's, under mod_php", NULL, "/srv/a/x.php", "a.test", "/srv/b/y.php",
+		 33, "a.test", false},
+		{"or in another one of the same customer's", "/srv/a", "/srv/a/x.php", NULL,
+		 "/srv/c/y.php", 10001, "a.test", true},
+		{"or in a vhost inside of it", "/srv/a", "/srv/a/x.php", NULL, "/srv/a/in/y.php",
+		 10001, "a.test", true},
+		{"or in one of a name that no vhost has", NULL, NULL, "gone.test", "/srv/b/y.php",
+		 33, "gone.test", false},
+	};
+	_table_;
+
+	(void)state;
+	vhost_table_set_owner(t, add(t, "a.test", "", "/srv/a"), 10001);
+	vhost_table_set_owner(t, add(t, "b.test", "", "/srv/b"), 10002);
+	vhost_table_set_owner(t, add(t, "c.test", "", "/srv/c"), 10001);
+	vhost_table_set_owner(t, add(t, "in.test", "", "/srv/a/in"), 10002);
+	vhost_table_set_owner(t, add(t, "w.test", "", "/srv/w"), 33);
+	add(t, "n.test", "", "/srv/n");
+	vhost_table_set_owner(t, 0, 10007); /* the first counts */
+	vhost_table_set_owner(t, 99, 10007);
+	for (size_t i = 0; i < array_size(cases); i++) {
+		struct vhost_query q = {.docroot = cases[i].docroot,
+					.script = cases[i].script,
+					.server_name_from_memory = cases[i].memory,
+					.culprit = cases[i].culprit,
+					.uid = cases[i].uid};
+		struct vhost_answer a = {0};
+
+		print_message("  %s\n", cases[i].what);
+		assert_int_equal(vhost_resolve(t, &q, &a), 0);
+		assert_string_equal(a.name, cases[i].name);
+		assert_int_equal(a.exact, cases[i].exact);
+		assert_int_equal(!a.reason, a.exact);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(docroots),
+		cmocka_unit_test(another_customers_vhost),
 		cmocka_unit_test(shared_docroot),
 		cmocka_unit_test(shared_over_ports),
 		cmocka_unit_test(aliases_and_users),

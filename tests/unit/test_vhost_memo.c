@@ -20,6 +20,7 @@ static void answers_are_the_same(void **state)
 {
 	struct vhost_table *t __attribute__((cleanup(vhost_table_freep))) =
 		table_of("a.test", "/srv/a");
+	const struct vhost_spec other = {.name = "o.test"};
 	struct vhost_memo m = {0};
 	const struct vhost_query queries[] = {
 		{.docroot = "/srv/a"},
@@ -33,9 +34,15 @@ static void answers_are_the_same(void **state)
 		{.script = "/a/x.php"},
 		{.script = "/a/x.php", .server_name_from_memory = "d.test"},
 		{.script = "", .host_header = ""},
+		{.docroot = "/srv/a", .uid = 10001},
+		{.docroot = "/srv/a", .uid = 10002},
+		{.docroot = "/srv/a", .server_name_from_memory = "d.test"},
+		{.docroot = "/srv/a", .server_name_from_memory = "d.test", .culprit = "/srv/a/y"},
 	};
 
 	(void)state;
+	vhost_table_set_owner(t, 0, 10001);
+	vhost_table_set_owner(t, vhost_table_add(t, &other), 10002);
 	for (int round = 0; round < 2; round++)
 		for (size_t i = 0; i < array_size(queries); i++) {
 			struct vhost_answer want = {0}, have = {0};

@@ -53,9 +53,13 @@ static void weaken(struct vhost_answer *r, const char *reason)
 static int name_vhost(const struct ask *a, int number, struct vhost_answer *r)
 {
 	const struct vhost *v = &a->t->vhost[number];
+	const char *reason;
 	bool regex = false;
 
 	r->evidence = a->panel ? EVIDENCE_LAYOUT : EVIDENCE_SERVER_CONFIG;
+	reason = vhost_doubt_user(a, v);
+	if (reason)
+		weaken(r, reason);
 	if (v->name) {
 		snprintf(r->name, sizeof(r->name), "%s", v->name);
 		if (v->guessed)
@@ -364,8 +368,8 @@ found:
 	return 0;
 }
 
-int vhost_resolve(const struct vhost_table *t, const struct vhost_query *q,
-		  struct vhost_answer *out)
+static int resolve(const struct vhost_table *t, const struct vhost_query *q,
+		   struct vhost_answer *out)
 {
 	struct ask a = {.t = t, .q = q};
 	int err = -ENOENT;
@@ -388,5 +392,22 @@ int vhost_resolve(const struct vhost_table *t, const struct vhost_query *q,
 		return -ENOENT;
 	*out = (struct vhost_answer){.evidence = EVIDENCE_HOST_HEADER, .reason = WHY_HOST};
 	memcpy(out->name, a.host, sizeof(out->name));
+	return 0;
+}
+
+int vhost_resolve(const struct vhost_table *t, const struct vhost_query *q,
+		  struct vhost_answer *out)
+{
+	const char *reason = NULL;
+	struct vhost_answer r;
+	int err = resolve(t, q, &r);
+
+	if (!err && t && q->culprit)
+		err = vhost_doubt_culprit(t, q, r.name, &reason);
+	if (err)
+		return err;
+	if (reason)
+		weaken(&r, reason);
+	*out = r;
 	return 0;
 }

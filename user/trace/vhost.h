@@ -82,6 +82,9 @@ int vhost_table_add(struct vhost_table *t, const struct vhost_spec *spec);
 int vhost_table_add_dir(struct vhost_table *t, int vhost, unsigned server, enum vhost_dir_kind kind,
 			const char *path);
 
+/* The uid that the document root of a vhost belongs to; of several the first counts. */
+void vhost_table_set_owner(struct vhost_table *t, int vhost, uint32_t uid);
+
 /* A user's home directory, for "~/..." in VHOST_DIR_USERDIR. 0, -EINVAL or -ENOMEM. */
 int vhost_table_add_home(struct vhost_table *t, const char *user, const char *home);
 
@@ -107,9 +110,11 @@ struct vhost_query {
 	const char *host_script; /* the same file by the host's name, where that is another */
 	const char *host_header; /* what the client claimed; may hold a port */
 	const char *server_name_from_memory; /* server_rec.server_hostname (mod_php) */
-	const char *chroot; /* of the worker, "/srv/jail": docroot and script may be inside */
-	uint16_t port;      /* SERVER_PORT */
-	uint32_t mntns;     /* of the worker */
+	const char *chroot;  /* of the worker, "/srv/jail": docroot and script may be inside */
+	const char *culprit; /* the file to blame, where it is another than the script */
+	uint32_t uid;        /* of the worker */
+	uint16_t port;       /* SERVER_PORT */
+	uint32_t mntns;      /* of the worker */
 };
 
 struct vhost_answer {

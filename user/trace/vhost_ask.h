@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* The inside of vhost_resolve(): one question while it is answered. Shared by vhost.c, vhost_dirs.c
- * and vhost_choose.c. */
+/* The inside of vhost_resolve(): one question while it is answered. Shared by vhost.c,
+ * vhost_dirs.c, vhost_choose.c and vhost_doubt.c. */
 #ifndef ST_TRACE_VHOST_ASK_H
 #define ST_TRACE_VHOST_ASK_H
 
@@ -73,5 +73,15 @@ int vhost_choose(const struct ask *a, const struct set *s, const char **reason);
  * is another directory. Returns whether the rest is of several and differs in name.
  */
 bool vhost_keep_mntns(const struct ask *a, struct set *s);
+
+/* vhost_doubt.c: what a customer can have said himself. */
+
+/* Why the worker's user is not whose vhost this is; NULL: he may be. */
+const char *vhost_doubt_user(const struct ask *a, const struct vhost *v);
+
+/* *reason: why the file to blame is not believed of the vhost of that name, or it stays. 0 or
+ * -ENOMEM. */
+int vhost_doubt_culprit(const struct vhost_table *t, const struct vhost_query *q, const char *name,
+			const char **reason);
 
 #endif

@@ -27,7 +27,8 @@ static bool put(struct question *k, const void *bytes, size_t len)
 static bool put_query(struct question *k, const struct vhost_query *q)
 {
 	const char *const texts[] = {q->docroot,     q->script, q->host_script,
-				     q->host_header, q->chroot, q->server_name_from_memory};
+				     q->host_header, q->chroot, q->server_name_from_memory,
+				     q->culprit};
 
 	k->len = 0;
 	for (size_t i = 0; i < array_size(texts); i++) {
@@ -37,7 +38,8 @@ static bool put_query(struct question *k, const struct vhost_query *q)
 		if (!put(k, texts[i] ? "+" : "-", 1) || !put(k, s, strlen(s) + 1))
 			return false;
 	}
-	return put(k, &q->port, sizeof(q->port)) && put(k, &q->mntns, sizeof(q->mntns));
+	return put(k, &q->port, sizeof(q->port)) && put(k, &q->mntns, sizeof(q->mntns)) &&
+	       put(k, &q->uid, sizeof(q->uid));
 }
 
 static size_t slot_of(const struct question *k)

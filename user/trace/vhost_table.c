@@ -104,6 +104,7 @@ int vhost_table_add(struct vhost_table *t, const struct vhost_spec *spec)
 		.software = spec->software,
 		.server = spec->server,
 		.mntns = spec->mntns,
+		.owner = COUNT_UNKNOWN,
 		.guessed = spec->guessed,
 		.canonical = spec->canonical,
 	};
@@ -170,6 +171,12 @@ int vhost_table_add_dir(struct vhost_table *t, int vhost, unsigned server, enum 
 	t->dir[t->dirs++] = d;
 	t->dir_chain[bucket] = t->dirs;
 	return 0;
+}
+
+void vhost_table_set_owner(struct vhost_table *t, int vhost, uint32_t uid)
+{
+	if (vhost >= 0 && (size_t)vhost < t->vhosts && t->vhost[vhost].owner == COUNT_UNKNOWN)
+		t->vhost[vhost].owner = uid;
 }
 
 int vhost_table_add_home(struct vhost_table *t, const char *user, const char *home)

@@ -10,6 +10,7 @@ struct vhost {
 	enum vhost_software software;
 	unsigned server;
 	uint32_t mntns;
+	int64_t owner; /* uid of its document root, COUNT_UNKNOWN */
 	bool guessed, canonical;
 	char *name;   /* NULL: none */
 	char **alias; /* as configured */

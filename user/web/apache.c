@@ -232,12 +232,15 @@ int web_add_dir(struct rootfs *fs, struct vhost_table *t, int vhost,
 {
 	char form[2][4096], outside[8192];
 	size_t forms = 1;
+	uid_t owner;
 	int err;
 
 	if (snprintf(form[0], sizeof(form[0]), "%s", path) >= (int)sizeof(form[0]))
 		return 0;
 	if (kind == VHOST_DIR_DOCROOT || kind == VHOST_DIR_ALIAS)
 		forms += rootfs_realpath(fs, path, form[1], sizeof(form[1])) == 0;
+	if (kind == VHOST_DIR_DOCROOT && vhost >= 0 && !rootfs_owner(fs, path, &owner))
+		vhost_table_set_owner(t, vhost, owner);
 	for (size_t i = 0; i < forms; i++) {
 		err = vhost_table_add_dir(t, vhost, server->number, kind, form[i]);
 		if (err && err != -ENOMEM)

@@ -210,6 +210,17 @@ bool rootfs_is_dir(struct rootfs *fs, const char *path)
 	return fd >= 0;
 }
 
+int rootfs_owner(struct rootfs *fs, const char *path, uid_t *out)
+{
+	int fd _close_ = open_in(fs, path, O_PATH | O_DIRECTORY);
+	struct stat st;
+
+	if (fd < 0 || fstat(fd, &st))
+		return fd < 0 ? fd : -errno;
+	*out = st.st_uid;
+	return 0;
+}
+
 /* `base` is what the earlier components came to, `rest` what is left of the pattern. */
 static int glob_from(struct rootfs *fs, const char *base, const char *rest, unsigned depth,
 		     struct strlist *out)

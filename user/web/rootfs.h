@@ -69,6 +69,9 @@ int rootfs_glob(struct rootfs *fs, const char *pattern, struct strlist *out);
 bool rootfs_is_dir(struct rootfs *fs, const char *path);
 bool rootfs_exists(struct rootfs *fs, const char *path);
 
+/* The uid that a directory belongs to. 0 or -errno. */
+int rootfs_owner(struct rootfs *fs, const char *path, uid_t *out);
+
 /* The path without symbolic links, as seen from that root. 0 or -errno. */
 int rootfs_realpath(struct rootfs *fs, const char *path, char *out, size_t size);
 
