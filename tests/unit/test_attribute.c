@@ -544,11 +544,22 @@ static void vhost_is_asked_with_what_the_server_decided(void **state)
 	(void)state;
 	p.server_name = "decided.test";
 	set_php(s, &p);
+	s->origin->uid = 1005;
 	queued(s);
 	assert_string_equal(s->host.docroot, "/srv/a");
 	assert_string_equal(s->host.host, "forged.test");
 	expect_str(s->host.asked.server_name_from_memory, "decided.test");
 	expect_str(s->host.asked.script, "/srv/a/x.php");
+	assert_int_equal(s->host.asked.uid, 1005);
+	assert_null(s->host.asked.culprit); /* it is the script */
+	s->origin->frames[0].file = "/srv/b/y.php";
+	queued(s);
+	expect_str(s->host.asked.culprit, "/srv/b/y.php");
+	/* the table has the host's names */
+	s->ops.own_mntns = s->origin->mntns + 1;
+	s->origin->mntns = 5;
+	queued(s);
+	assert_null(s->host.asked.culprit);
 }
 
 static void library_and_eval_frames(void **state)
@@ -848,6 +859,24 @@ static void interpreters(void **state)
 	}
 }
 
+/* In a mount namespace of his own anybody has his file where another's is. */
+static void a_script_in_a_container(void **state)
+{
+	static char args[] = "perl\0/srv/b/x.pl";
+	_scene_;
+
+	(void)state;
+	s->injection.script = args;
+	s->injection.script_len = sizeof(args);
+	s->injection.mntns = 5;
+	assert_int_equal(queued(s)->attribution, ATTRIBUTION_EXACT);
+	s->ops.own_mntns = 5;
+	assert_int_equal(queued(s)->attribution, ATTRIBUTION_EXACT);
+	s->ops.own_mntns = 6;
+	assert_int_equal(queued(s)->attribution, ATTRIBUTION_INFERRED);
+	expect_str(s->event.script, "/srv/b/x.pl");
+}
+
 static void a_user_at_a_terminal(void **state)
 {
 	static const struct {
@@ -971,6 +1000,100 @@ static void every_source(void **state)
 		expect_str(e->client_ip, cases[i].client);
 		expect_str(e->auth_user, cases[i].auth_user);
 		expect_str(e->script, cases[i].script);
+	}
+}
+
+/* What anybody can execute does not speak for others, whatever its inode and environment. */
+static void servers_by_hand(void **state)
+{
+	static const struct {
+		const char *name;
+		enum run first;
+		uint32_t role;
+		bool php, local, first_id;
+		uint32_t uid, loginuid;
+		enum source source;
+		enum attribution attribution;
+		const char *auth_user, *script;
+		int64_t expect_uid;
+	} cases[] = {
+		{"smtpd -S of a script", RUN_SMTPD, ST_ROLE_SMTPD, 1, 1, 1, 33, UINT32_MAX,
+		 SOURCE_SCRIPT, ATTRIBUTION_EXACT, NULL, "/srv/a/x.php", 33},
+		{"smtpd -S of a user", RUN_SMTPD, ST_ROLE_SMTPD, 0, 1, 1, 1000, UINT32_MAX,
+		 SOURCE_USER, ATTRIBUTION_EXACT, NULL, NULL, 1000},
+		{"qmail-smtpd of a script", RUN_SMTPD, ST_ROLE_SMTPD, 1, 1, 0, 33, UINT32_MAX,
+		 SOURCE_SCRIPT, ATTRIBUTION_INFERRED, NULL, "/srv/a/x.php", 33},
+		{"qmail-smtpd of a login", RUN_SMTPD, ST_ROLE_SMTPD, 0, 1, 0, 1000, 1000,
+		 SOURCE_USER, ATTRIBUTION_INFERRED, NULL, NULL, 1000},
+		{"vpopmail's qmail-smtpd", RUN_SMTPD, ST_ROLE_SMTPD, 0, 1, 0, 89, UINT32_MAX,
+		 SOURCE_SMTP_AUTH, ATTRIBUTION_EXACT, "info@a.test", NULL, 89},
+		{"one that an administrator restarted", RUN_SMTPD, ST_ROLE_SMTPD, 0, 0, 0, 1002,
+		 1000, SOURCE_SMTP_AUTH, ATTRIBUTION_EXACT, "info@a.test", NULL, COUNT_UNKNOWN},
+		{"qmail-local of a script", RUN_FORWARD, ST_ROLE_MTA, 1, 1, 0, 33, UINT32_MAX,
+		 SOURCE_SCRIPT, ATTRIBUTION_INFERRED, NULL, "/srv/a/x.php", 33},
+		{"qmail-local of the MTA", RUN_FORWARD, ST_ROLE_MTA, 0, 1, 0, 1000, UINT32_MAX,
+		 SOURCE_FORWARD, ATTRIBUTION_EXACT, NULL, NULL, COUNT_UNKNOWN},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < array_size(cases); i++) {
+		_scene_;
+		const struct mail_event *e;
+
+		print_message("  %s\n", cases[i].name);
+		if (cases[i].php)
+			set_php(s, &fpm);
+		s->injection.run = cases[i].first;
+		s->injection.role = cases[i].role;
+		s->injection.uid = cases[i].uid;
+		s->injection.loginuid = cases[i].loginuid;
+		s->injection.env = smtp_env;
+		s->injection.env_len = sizeof(smtp_env) - 1;
+		s->queued.actor.run = RUN_QUEUER;
+		s->queued.actor.before = cases[i].first;
+		s->queued.facts.local = cases[i].local;
+		s->queued.facts.uid = cases[i].local ? (int64_t)cases[i].uid : COUNT_UNKNOWN;
+		if (cases[i].first_id)
+			strcpy(s->queued.first_id, "3A1C91B9E1");
+		e = queued(s);
+		assert_int_equal(e->source, cases[i].source);
+		assert_int_equal(e->attribution, cases[i].attribution);
+		assert_int_equal(e->uid, cases[i].expect_uid);
+		expect_str(e->auth_user, cases[i].auth_user);
+		expect_str(e->script, cases[i].script);
+	}
+}
+
+/* Arguments are the process's own word, and dash can call itself perl. */
+static void a_script_that_is_another_users(void **state)
+{
+	static const struct {
+		int64_t uid, owner;
+		bool known;
+		enum attribution expect;
+	} cases[] = {
+		{1000, 1000, true, ATTRIBUTION_EXACT},
+		{1000, 0, true, ATTRIBUTION_EXACT},
+		{1000, 1001, true, ATTRIBUTION_INFERRED},
+		{0, 1001, true, ATTRIBUTION_EXACT},
+		{1000, COUNT_UNKNOWN, false, ATTRIBUTION_INFERRED},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < array_size(cases); i++) {
+		struct mail_event e = {.attribution = ATTRIBUTION_EXACT,
+				       .evidence = 1u << EVIDENCE_ARGV,
+				       .uid = cases[i].uid,
+				       .culprit = {.known = cases[i].known,
+						   .owner = cases[i].owner}};
+
+		attribute_file(&e);
+		assert_int_equal(e.attribution, cases[i].expect);
+		assert_int_equal(!e.reason, e.attribution == ATTRIBUTION_EXACT);
+		e.attribution = ATTRIBUTION_EXACT;
+		e.evidence = 1u << EVIDENCE_PHP_MEMORY;
+		attribute_file(&e);
+		assert_int_equal(e.attribution, ATTRIBUTION_EXACT);
 	}
 }
 
@@ -1257,9 +1380,12 @@ int main(void)
 		cmocka_unit_test(cli_below_cli_below_itself),
 		cmocka_unit_test(script_of_arguments),
 		cmocka_unit_test(interpreters),
+		cmocka_unit_test(a_script_in_a_container),
 		cmocka_unit_test(a_user_at_a_terminal),
 		cmocka_unit_test(a_uid_without_a_name_and_a_container),
 		cmocka_unit_test(every_source),
+		cmocka_unit_test(servers_by_hand),
+		cmocka_unit_test(a_script_that_is_another_users),
 		cmocka_unit_test(smtp_logins),
 		cmocka_unit_test(sendmail_logins),
 		cmocka_unit_test(a_peer_without_a_file),

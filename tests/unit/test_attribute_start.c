@@ -269,6 +269,78 @@ static void php_as_cgi_at_its_end(void **state)
 	assert_string_equal(e->client_ip, "192.0.2.7");
 }
 
+/* A .htaccess made another of the server's variables. */
+static void a_name_that_stands_twice(void **state)
+{
+	static const char again[] = ENV "SCRIPT_FILENAME=/srv/cgi/x.pl\0REMOTE_ADDR=192.0.2.7",
+			  other[] = "SCRIPT_FILENAME=/srv/b/y.pl\0" ENV
+				    "SCRIPT_FILENAME=/srv/cgi/x.pl",
+			  empty[] = "REMOTE_ADDR=\0" ENV "SCRIPT_FILENAME=/srv/cgi/x.pl";
+
+	(void)state;
+	{
+		_scene_;
+		add_start(s, again, sizeof(again));
+		assert_int_equal(sent(s)->attribution, ATTRIBUTION_EXACT);
+		assert_string_equal(s->event.client_ip, "192.0.2.7");
+	}
+	{
+		_scene_;
+		add_start(s, other, sizeof(other));
+		assert_int_equal(sent(s)->attribution, ATTRIBUTION_INFERRED);
+		assert_non_null(strstr(s->event.reason, "twice"));
+	}
+	{
+		_scene_;
+		add_start(s, empty, sizeof(empty));
+		assert_int_equal(sent(s)->attribution, ATTRIBUTION_INFERRED);
+		assert_null(s->event.client_ip);
+	}
+}
+
+/* A user's own httpd writes what he likes. */
+static void a_web_server_of_a_login(void **state)
+{
+	static const char block[] = ENV "SCRIPT_FILENAME=/srv/cgi/x.pl";
+	_scene_;
+
+	(void)state;
+	add_start(s, block, sizeof(block));
+	s->injection.uid = 1005;
+	s->injection.loginuid = UINT32_MAX;
+	assert_int_equal(sent(s)->attribution, ATTRIBUTION_EXACT);
+	s->injection.loginuid = 1000; /* an administrator restarted it */
+	assert_int_equal(sent(s)->attribution, ATTRIBUTION_EXACT);
+	s->injection.loginuid = 1005;
+	assert_int_equal(sent(s)->attribution, ATTRIBUTION_INFERRED);
+	assert_non_null(strstr(s->event.reason, "a login started the web server"));
+}
+
+/* php-cgi with the environment of a request, but no web server started it. */
+static void a_request_that_is_claimed(void **state)
+{
+	struct st_origin *raw;
+	struct rec r;
+	_scene_;
+
+	(void)state;
+	raw = begin(&r, 2, 0);
+	raw->sapi = ST_SAPI_CGI;
+	raw->flags = ST_O_REQUEST | ST_O_SCRIPT_SG;
+	raw->script = rec_text(&r, "/srv/a/i.php");
+	raw->method = rec_text(&r, "GET");
+	raw->docroot = rec_text(&r, "/srv/a");
+	raw->client = rec_text(&r, "192.0.2.66");
+	raw->frames = 1;
+	raw->frame[0] = (struct st_frame){
+		.type = ST_FRAME_USER, .line = 4, .file = rec_text(&r, "/srv/a/i.php")};
+	add(s, &r);
+	assert_int_equal(sent(s)->source, SOURCE_SCRIPT);
+	assert_int_equal(s->event.attribution, ATTRIBUTION_INFERRED);
+	assert_non_null(strstr(s->event.reason, "no web server was seen to start it"));
+	assert_string_equal(s->event.client_ip, "192.0.2.66");
+}
+
 /* php-cgi from a command line serves nobody. */
 static void php_cgi_by_hand(void **state)
 {
@@ -398,6 +470,9 @@ static void a_parent_without_a_role(void **state)
 	s->injection.ancestors = 1;
 	strcpy(s->injection.ancestor[0].comm, "logwatch");
 	assert_string_equal(sent(s)->parent_executable, "logwatch");
+	/* a name that a process gives itself is no path */
+	strcpy(s->injection.ancestor[0].comm, "/usr/sbin/cron");
+	assert_null(sent(s)->parent_executable);
 	s->host.executable = true;
 	assert_string_equal(sent(s)->parent_executable, "/usr/sbin/logwatch");
 }
@@ -408,6 +483,9 @@ int main(void)
 		cmocka_unit_test(perl_as_cgi),
 		cmocka_unit_test(a_helper_of_the_server),
 		cmocka_unit_test(php_as_cgi_at_its_end),
+		cmocka_unit_test(a_name_that_stands_twice),
+		cmocka_unit_test(a_web_server_of_a_login),
+		cmocka_unit_test(a_request_that_is_claimed),
 		cmocka_unit_test(php_cgi_by_hand),
 		cmocka_unit_test(unreadable),
 		cmocka_unit_test(a_root_of_its_own),

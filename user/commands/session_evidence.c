@@ -77,4 +77,5 @@ void session_facts(struct session *s, const struct injection *i, const struct or
 		return;
 	}
 	evidence_look(s->evidence, &subject, &when, &e->culprit);
+	attribute_file(e);
 }

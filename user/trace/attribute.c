@@ -138,6 +138,30 @@ static void set_smtp(const struct attribute_ops *ops, const struct queued *q,
 	set_login(ops, q, room, e);
 	if (!q->injection && !q->has_facts)
 		attribute_weaken(e, ATTRIBUTION_INFERRED, q->no_facts);
+	if (!q->has_facts || !q->facts.local || q->facts.uid == COUNT_UNKNOWN)
+		return;
+	/* a server that is not the MTA's network user's: vpopmail's, or anybody's */
+	e->uid = q->facts.uid;
+	e->user_name = attribute_copy(room->user, sizeof(room->user),
+				      ops->user(ops->arg, (uint32_t)q->facts.uid));
+	e->evidence |= HAS(EVIDENCE_QUEUE_FILE);
+	if (!q->injection)
+		attribute_weaken(e, ATTRIBUTION_INFERRED,
+				 "who started its SMTP server was not seen");
+}
+
+/*
+ * A server of the MTA, or a program that passes mail on, that was no daemon's: smtpd -S,
+ * qmail-smtpd or qmail-local, which anybody may execute, with an environment of his own. What no
+ * server writes to, Postfix's maildrop, settles it.
+ */
+static bool is_by_hand(const struct queued *q)
+{
+	const struct injection *i = q->injection;
+
+	if (!i || (i->role != ST_ROLE_SMTPD && i->role != ST_ROLE_MTA))
+		return false;
+	return q->first_id[0] || (injection_by_hand(i) && (!q->has_facts || q->facts.local));
 }
 
 static bool is_smtp(const struct queued *q)
@@ -158,7 +182,13 @@ void attribute_queued(const struct attribute_ops *ops, const struct queued *q,
 	else if (q->facts.parent_id[0])
 		out->parent_queue_id = q->facts.parent_id;
 	out->evidence = HAS(EVIDENCE_QUEUE_COMMIT) | (q->logged ? HAS(EVIDENCE_MAIL_LOG) : 0);
-	if (q->actor.run == RUN_BOUNCE || (q->has_facts && q->facts.bounce)) {
+	if (is_by_hand(q)) {
+		attribute_injection(ops, q->injection, room, out);
+		if (!q->first_id[0])
+			attribute_weaken(
+				out, ATTRIBUTION_INFERRED,
+				"a script or a login started the MTA's program that took it");
+	} else if (q->actor.run == RUN_BOUNCE || (q->has_facts && q->facts.bounce)) {
 		out->source = SOURCE_BOUNCE;
 		out->attribution = ATTRIBUTION_EXACT;
 	} else if (q->actor.run == RUN_FORWARD || q->actor.before == RUN_FORWARD ||
@@ -189,6 +219,21 @@ void attribute_queued(const struct attribute_ops *ops, const struct queued *q,
 		attribute_weaken(out, ATTRIBUTION_INFERRED, q->doubt);
 	if (out->attribution == ATTRIBUTION_EXACT)
 		out->reason = NULL;
+}
+
+void attribute_file(struct mail_event *e)
+{
+	const struct file_facts *f = &e->culprit;
+
+	if (!(e->evidence & HAS(EVIDENCE_ARGV)) || e->uid <= 0)
+		return;
+	if (f->owner == COUNT_UNKNOWN || !f->known)
+		attribute_weaken(e, ATTRIBUTION_INFERRED,
+				 "only arguments name the script, and whose file that is could "
+				 "not be seen");
+	else if (f->owner && f->owner != e->uid)
+		attribute_weaken(e, ATTRIBUTION_INFERRED,
+				 "only arguments name the script, and the file is another user's");
 }
 
 void attribute_attempt(const struct attribute_ops *ops, const struct injection *i, const char *why,

@@ -71,6 +71,13 @@ void attribute_connect(const struct attribute_ops *ops, const struct st_connect 
 		       struct mail_event *out);
 
 /*
+ * To be called when e->culprit is filled. A process chooses its arguments, and can have its
+ * interpreter run something else than they seem to say (dash as "perl", perl -M, BASH_ENV): they
+ * are believed as they are only of a file of that user's own, or of root.
+ */
+void attribute_file(struct mail_event *e);
+
+/*
  * The script among an interpreter's NUL separated arguments: "/usr/bin/perl\0-w\0/home/x/a.pl".
  * NULL: it runs no file (-c, -e, standard input).
  */

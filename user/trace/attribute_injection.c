@@ -32,8 +32,8 @@ static const char *interpreted_script(const struct injection *i, bool *cut)
 	return script;
 }
 
-static void set_script_file(const struct injection *i, struct attribution_room *room,
-			    struct mail_event *e, const char *script)
+static void set_script_file(const struct attribute_ops *ops, const struct injection *i,
+			    struct attribution_room *room, struct mail_event *e, const char *script)
 {
 	if (script[0] == '/') {
 		attribute_copy(room->script, sizeof(room->script), script);
@@ -48,6 +48,9 @@ static void set_script_file(const struct injection *i, struct attribution_room *
 		attribute_weaken(e, ATTRIBUTION_INFERRED,
 				 "the script was named relative to a directory that is not known");
 	}
+	if (ops->own_mntns && i->mntns && i->mntns != ops->own_mntns)
+		attribute_weaken(e, ATTRIBUTION_INFERRED,
+				 "the path is as its process saw it, in a root of its own");
 	e->script = e->culprit_file = room->script;
 	e->evidence |= HAS(EVIDENCE_ARGV);
 }
@@ -98,7 +101,7 @@ static void set_other(const struct attribute_ops *ops, const struct injection *i
 
 	if (script) {
 		e->source = web ? SOURCE_SCRIPT : SOURCE_CLI;
-		set_script_file(i, room, e, script);
+		set_script_file(ops, i, room, e, script);
 		if (cut)
 			attribute_weaken(e, ATTRIBUTION_INFERRED,
 					 "the script's path is longer than what is kept of it");
@@ -139,7 +142,7 @@ static void set_process(const struct attribute_ops *ops, const struct injection 
 		    ops->executable(ops->arg, &i->ancestor[0].task, room->parent,
 				    sizeof(room->parent)))
 			path = room->parent;
-		else if (!path && i->ancestor[0].comm[0])
+		else if (!path && i->ancestor[0].comm[0] && !strchr(i->ancestor[0].comm, '/'))
 			path = i->ancestor[0].comm;
 	} else {
 		path = NULL;
@@ -163,6 +166,9 @@ void attribute_injection(const struct attribute_ops *ops, const struct injection
 	if (o) {
 		e->evidence |= HAS(EVIDENCE_FORK_TREE);
 		attribute_origin(ops, o, room, e);
+		if ((e->evidence & HAS(EVIDENCE_ENVIRONMENT)) && injection_from_login(i))
+			attribute_weaken(e, ATTRIBUTION_INFERRED,
+					 "a login started the web server that it came from");
 	} else if (i->origin_lost) {
 		e->source = SOURCE_UNKNOWN;
 		attribute_weaken(e, ATTRIBUTION_NONE, "the record of its PHP worker was lost");

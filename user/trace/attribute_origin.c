@@ -72,12 +72,17 @@ static void set_vhost(const struct attribute_ops *ops, const struct origin *o, c
 		.script = script,
 		.host_header = e->host_header,
 		.server_name_from_memory = o->server_name,
+		.culprit = e->frame_count ? e->culprit_file : NULL,
+		.uid = o->uid,
 		.mntns = o->mntns,
 	};
 	char path[1024];
 
 	if (jailed(ops, o, room))
 		q.chroot = room->jail;
+	/* the table has the host's names */
+	if (q.chroot || is_away(ops, o) || (q.culprit && script && !strcmp(q.culprit, script)))
+		q.culprit = NULL;
 	if (is_away(ops, o) && script && script[0] == '/' && ops->host_path &&
 	    !ops->host_path(ops->arg, &o->worker, script, path, sizeof(path)))
 		q.host_script = path;
@@ -113,6 +118,9 @@ static void set_request(const struct attribute_ops *ops, const struct origin *o,
 	e->host_header = q ? q->host : o->host;
 	e->method = q ? q->method : o->method;
 	set_url(e, room, q ? q->uri : o->uri);
+	if (q && q->twice)
+		attribute_weaken(e, ATTRIBUTION_INFERRED,
+				 "the CGI environment names its request twice, not the same");
 	if (q || o->environment)
 		e->evidence |= HAS(EVIDENCE_ENVIRONMENT);
 	if (o->unreadable && !script)
@@ -126,16 +134,28 @@ static bool serves_request(const struct attribute_ops *ops, const struct origin 
 	if (o->why == ST_BY_CGI)
 		return origin_is_cgi(o);
 	if (o->sapi == ST_SAPI_CGI && !(o->flags & ST_O_FCGI) && !o->unreadable)
-		return o->method || cgi_start(ops, o);
+		return cgi_start(ops, o);
 	return o->sapi != ST_SAPI_CLI;
+}
+
+/* A plain CGI that no web server was seen to start: its environment may be anybody's. */
+static bool claims_request(const struct origin *o)
+{
+	return o->why != ST_BY_CGI && o->sapi == ST_SAPI_CGI && !(o->flags & ST_O_FCGI) &&
+	       !o->unreadable && o->method;
 }
 
 /* A CLI script that a web request started is that request's doing. */
 static const struct origin *web_parent(const struct attribute_ops *ops, const struct origin *o)
 {
-	for (int depth = 0; o && !serves_request(ops, o) && depth < 8; depth++)
+	const struct origin *claimed = NULL;
+
+	for (int depth = 0; o && !serves_request(ops, o) && depth < 8; depth++) {
+		if (!claimed && claims_request(o))
+			claimed = o;
 		o = o->parent ? ops->origin(ops->arg, o->parent) : NULL;
-	return o && serves_request(ops, o) ? o : NULL;
+	}
+	return o && serves_request(ops, o) ? o : claimed;
 }
 
 /* Paths of a worker in another root are said as the host sees them, as far as that is proved. */
@@ -285,6 +305,10 @@ void attribute_origin(const struct attribute_ops *ops, const struct origin *o,
 			attribute_weaken(e, ATTRIBUTION_INFERRED,
 					 "the line is the one where its process was forked");
 	}
+	if (web && !serves_request(ops, web))
+		attribute_weaken(e, ATTRIBUTION_INFERRED,
+				 "no web server was seen to start it: the request is what its "
+				 "environment says");
 	if (web)
 		set_request(ops, web, room, e);
 	set_host_paths(ops, o, room, e);

@@ -53,6 +53,20 @@ struct injection {
 	UT_hash_handle hh;
 };
 
+/* From a login of its own user: sshd, cron and the like set the loginuid (pam_loginuid(8)), daemons
+ * have none, or that of the administrator who started them. */
+static inline bool injection_from_login(const struct injection *i)
+{
+	return i->uid && i->loginuid == i->uid;
+}
+
+/* A program that a script or a login started: what it says about others is theirs to choose, be it
+ * a server of the MTA by its inode. */
+static inline bool injection_by_hand(const struct injection *i)
+{
+	return i->origin || i->origin_lost || injection_from_login(i);
+}
+
 /* The uid of a process that was gone before it could be asked. */
 #define UID_UNKNOWN UINT32_MAX
 
@@ -121,6 +135,8 @@ struct correlate_ops {
 	void (*environment)(void *arg, struct origin *o);
 	/* Does the worker still run the script of this origin? 1 yes, 0 no or idle, -1 unknown. */
 	int (*still_running)(void *arg, const struct origin *o);
+	/* That time by the wall's clock, as the files of messages have theirs. May be NULL. */
+	uint64_t (*wall)(void *arg, uint64_t boot_ns);
 	/* Is a process that is not known to have ended still there? For records that were lost. */
 	bool (*alive)(void *arg, const struct st_task *task);
 	/*

@@ -152,22 +152,31 @@ bool origin_is_cgi(const struct origin *o)
 	return o->why == ST_BY_CGI && o->request && o->request->cgi;
 }
 
-/* Copies the value of NAME, the first of its name, to *at. */
-static const char *keep_variable(const struct origin *o, const char *name, char **at)
+/*
+ * Copies the value of NAME, the first of its name, to *at. A .htaccess could add another: httpd
+ * made "SCRIPT_FILENAME" of SetEnv's "SCRIPT-FILENAME" (server/util_script.c,
+ * ap_create_environment()); 2.4.71 was measured not to.
+ */
+static const char *keep_variable(const struct origin *o, const char *name, char **at, bool *twice)
 {
+	const char *value = NULL, *first = NULL;
 	size_t n = strlen(name);
 
 	for (size_t i = 0; i < o->env_len; i += strlen(o->env + i) + 1) {
-		const char *p = o->env + i, *value = *at;
+		const char *p = o->env + i;
 
 		if (strncmp(p, name, n) || p[n] != '=')
 			continue;
-		if (!p[n + 1])
-			return NULL;
-		*at = stpcpy(*at, p + n + 1) + 1;
-		return value;
+		*twice |= first && strcmp(first, p + n + 1) != 0;
+		if (first)
+			continue;
+		first = p + n + 1;
+		if (!*first)
+			continue;
+		value = *at;
+		*at = stpcpy(*at, first) + 1;
 	}
-	return NULL;
+	return value;
 }
 
 /* o->env ends with NUL. */
@@ -180,17 +189,17 @@ static int read_request(struct origin *o, bool cut)
 		return -ENOMEM;
 	at = q->text;
 	q->cut = cut;
-	q->cgi = keep_variable(o, "GATEWAY_INTERFACE", &at);
-	q->script = keep_variable(o, "SCRIPT_FILENAME", &at);
+	q->cgi = keep_variable(o, "GATEWAY_INTERFACE", &at, &q->twice);
+	q->script = keep_variable(o, "SCRIPT_FILENAME", &at, &q->twice);
 	/* mod_actions redirects to the handler: REDIRECT_HANDLER; else PATH_TRANSLATED is only the
 	 * path behind a script's name */
-	if (keep_variable(o, "REDIRECT_HANDLER", &at))
-		q->translated = keep_variable(o, "PATH_TRANSLATED", &at);
-	q->docroot = keep_variable(o, "DOCUMENT_ROOT", &at);
-	q->client = keep_variable(o, "REMOTE_ADDR", &at);
-	q->host = keep_variable(o, "HTTP_HOST", &at);
-	q->uri = keep_variable(o, "REQUEST_URI", &at);
-	q->method = keep_variable(o, "REQUEST_METHOD", &at);
+	if (keep_variable(o, "REDIRECT_HANDLER", &at, &q->twice))
+		q->translated = keep_variable(o, "PATH_TRANSLATED", &at, &q->twice);
+	q->docroot = keep_variable(o, "DOCUMENT_ROOT", &at, &q->twice);
+	q->client = keep_variable(o, "REMOTE_ADDR", &at, &q->twice);
+	q->host = keep_variable(o, "HTTP_HOST", &at, &q->twice);
+	q->uri = keep_variable(o, "REQUEST_URI", &at, &q->twice);
+	q->method = keep_variable(o, "REQUEST_METHOD", &at, &q->twice);
 	o->request = q;
 	free(o->env);
 	o->env = NULL;
@@ -352,22 +361,29 @@ static const char *outermost_file(const struct origin *o)
 
 static const char path_was_cut[] = "the script's path is longer than what is read of it";
 
+/* php -r says "Standard input code", too. */
+static bool is_no_file(const char *script)
+{
+	return !strcmp(script, "-") || !strcmp(script, "Standard input code");
+}
+
 static int cli_primary(const struct origin *o, struct primary *out)
 {
 	static const char relative[] =
 		"the script was named relative to a directory that is not known";
 
 	/* php_cli.c opens the script before it runs it, so its real path is the first of
-	 * included_files, before auto_prepend_file. */
-	if (o->included && o->included[0] == '/')
+	 * included_files, before auto_prepend_file; but code that is no file's includes another's.
+	 */
+	if (o->included && o->included[0] == '/' && o->script && !is_no_file(o->script))
 		return set(out, o->included, !o->included_cut, path_was_cut);
 	if (o->script && o->script[0] == '/')
 		return set(out, o->script, !o->script_cut, path_was_cut);
 	if (o->script && o->cwd && strlen(o->script) + strlen(o->cwd) + 2 < sizeof(out->path)) {
 		char path[1024];
 
-		/* php -r says "Standard input code", too; its {main} knows better */
-		if (!strcmp(o->script, "-") || !strcmp(o->script, "Standard input code"))
+		/* its {main} knows better which of the two */
+		if (is_no_file(o->script))
 			return set(out,
 				   !o->stack_cut && outermost_file(o) ? outermost_file(o)
 								      : o->script,

@@ -13,8 +13,9 @@
 /* What a web server told a CGI program in its environment. Strings are NULL where it said nothing;
  * they live in text[]. */
 struct cgi_request {
-	bool cgi; /* GATEWAY_INTERFACE was set: it is a request, not a helper of the server */
-	bool cut; /* the environment was not seen to its end */
+	bool cgi;   /* GATEWAY_INTERFACE was set: it is a request, not a helper of the server */
+	bool cut;   /* the environment was not seen to its end */
+	bool twice; /* one of these names stood there more than once, with other values */
 	const char *script; /* SCRIPT_FILENAME: the program, or the one that handles it (Action) */
 	const char *translated; /* PATH_TRANSLATED where an Action handles it: the file that was
 				   asked for */
