@@ -27,6 +27,7 @@ struct file {
 	char daemon[16];           /* that the log names */
 	char parent[QUEUE_ID_MAX]; /* that the file of a bounce names */
 	uint16_t port;             /* of an SMTP client on this machine */
+	uint64_t time;             /* when it began; the wall's clock is the simulation's */
 	int64_t uid;
 	bool open;
 };
@@ -228,6 +229,7 @@ static int world_facts(void *arg, struct mta_queue *q, int fd, const char *id, u
 	strcpy(out->parent_id, f->parent);
 	out->uid = f->uid;
 	out->client_port = f->port;
+	out->time_ns = f->time;
 	if (f->port)
 		strcpy(out->client_ip, "127.0.0.1");
 	return 0;
@@ -283,6 +285,12 @@ static int world_still_running(void *arg, const struct origin *o)
 	return w->still_running;
 }
 
+static uint64_t world_wall(void *arg, uint64_t boot)
+{
+	(void)arg;
+	return boot;
+}
+
 static bool world_alive(void *arg, const struct st_task *task)
 {
 	struct world *w = arg;
@@ -323,6 +331,7 @@ static struct world *world_new(const struct mta *mta)
 		.program = world_program_path,
 		.environment = world_environment,
 		.still_running = world_still_running,
+		.wall = world_wall,
 		.alive = world_alive,
 		.lost = world_lost,
 	};
@@ -375,6 +384,8 @@ static void world_exec(struct world *w, uint32_t pid, const char *base, const ch
  *	peer 0 NAME	(cleanup has the next messages from this daemon)
  *	socket PORT	(who commits next holds an SMTP session from this port of 127.0.0.1)
  *	function	(workers are in pfsockopen())
+ *	login UID	(loginuid of who execs next)
+ *	env NAME=VALUE	(and of its environment)
  *	flush				count	(messages and files in flight so far)
  *	orphans
  *	idle				(nothing may be kept any more)
@@ -409,6 +420,8 @@ static void step_file(struct world *w, char *words)
 			snprintf(f->mailbox, sizeof(f->mailbox), "%s", strtok(NULL, " "));
 		else if (!strcmp(word, "uid"))
 			f->uid = atoi(strtok(NULL, " "));
+		else if (!strcmp(word, "now"))
+			f->time = w->sim.now + 1;
 		else if (!strcmp(word, "port"))
 			f->port = (uint16_t)atoi(strtok(NULL, " "));
 		else
@@ -490,6 +503,10 @@ static void step(struct world *w, uint32_t *queue, const char *line)
 		step_connect(w, pid, a, rest);
 	else if (!strcmp(verb, "socket"))
 		w->sim.socket = (uint16_t)pid;
+	else if (!strcmp(verb, "login"))
+		w->sim.loginuid = pid;
+	else if (!strcmp(verb, "env"))
+		snprintf(w->sim.env, sizeof(w->sim.env), "%.63s", words);
 	else if (!strcmp(verb, "function"))
 		w->sim.function = "pfsockopen";
 	else if (!strcmp(verb, "running"))

@@ -31,6 +31,12 @@ static void run_stories(const struct mta *mta, const struct story *s, size_t n)
 /* sendmail that execs qmail-inject in place, which forks qmail-queue; 202 is sendmail, 203
  * qmail-queue */
 #define QMAIL_SENDMAIL(pid) "exec " pid " sendmail -t -i\nexec " pid " qmail-inject -H --\n"
+/* A script has a connection to the local server; then one serves it. */
+#define QMAIL_SMTP      "connect 100 40000 2 /a.php\nconnect 100 40000 1\n"
+#define QMAIL_CONNECTED "connected /a.php state 2\nconnected /a.php state 1\n"
+#define QMAIL_SMTPD                                                                                \
+	"env TCPREMOTEPORT=40000\nexec 300 qmail-smtpd\nfork 300 301\nexec 301 qmail-queue\n"
+
 #define QMAIL_COMMIT(pid, id)                                                                      \
 	"link " pid " mess/1/" id " pid/1.1\nlink " pid " todo/" id " intd/" id "\n"
 
@@ -121,6 +127,21 @@ static const struct story qmail[] = {
 											   "300\nid"
 											   "le\n",
 	 "queued 55 uid 1002\nqueued 56 uid 1002\n"},
+	{"SMTP of a script: qmail-smtpd's environment names the connection",
+	 QMAIL_SMTP "uid 300 1002\n" QMAIL_SMTPD "file 55 network\n" QMAIL_COMMIT("301", "55"),
+	 QMAIL_CONNECTED "queued 55 session /a.php\n"},
+	{"a user runs qmail-smtpd, with the port of another's connection",
+	 QMAIL_SMTP "uid 300 1005\nlogin 1005\n" QMAIL_SMTPD
+		    "file 55 local uid 1005\n" QMAIL_COMMIT("301", "55"),
+	 QMAIL_CONNECTED "queued 55 uid 1005\n"},
+	{"a script does",
+	 QMAIL_SMTP "php 101 300 /b.php\n" QMAIL_SMTPD
+		    "file 55 local uid 33\n" QMAIL_COMMIT("301", "55"),
+	 QMAIL_CONNECTED "queued 55 /b.php\n"},
+	{"somebody who never logged in does, or the server is vpopmail's",
+	 QMAIL_SMTP "uid 300 89\n" QMAIL_SMTPD "file 55 local uid 89\n" QMAIL_COMMIT("301", "55"),
+	 QMAIL_CONNECTED "queued 55 session /a.php (its SMTP server, which names the connection, "
+			 "ran as a user of its own)\n"},
 	{"bounce: qmail-send's child",
 	 "uid 400 1007\nexec 400 qmail-send\nfork 400 401\nexec 401 qmail-queue\n" QMAIL_COMMIT(
 		 "401", "57") "exit 401\n",
@@ -416,12 +437,25 @@ static const struct story postfix[] = {
 	 "connected /a.php state 2\nconnected /a.php state 1\nqueued " Y1 " unseen\nqueued " Y2
 	 " unseen\n"},
 	{"a persistent connection: its second message may be another request's",
-	 PF_START "function\nconnect 100 40000 2 /a.php\nconnect 100 40000 1\nfile " Y1
+	 PF_START "function\nrunning 1\nconnect 100 40000 2 /a.php\nconnect 100 40000 1\nfile " Y1
 		  " network port 40000\nfile " Y2 " network port 40000\n" PF_CLEANUP(Y1)
 			  PF_CLEANUP(Y2),
 	 "connected /a.php state 2\nconnected /a.php state 1\nqueued " Y1
 	 " session /a.php\nqueued " Y2 " session /a.php (it came over a persistent connection, "
 	 "which a later request may have used)\n"},
+	{"a persistent connection whose first message came when its script had ended",
+	 PF_START "function\nconnect 100 40000 2 /a.php\nconnect 100 40000 1\nfile " Y1
+		  " network port 40000\n" PF_CLEANUP(Y1),
+	 "connected /a.php state 2\nconnected /a.php state 1\nqueued " Y1
+	 " session /a.php (it came over a persistent connection, which a later request may have "
+	 "used)\n"},
+	{"and when somebody had closed it before it was complete",
+	 PF_START "function\nrunning 1\nconnect 100 40000 2 /a.php\nconnect 100 40000 1\nfile " Y1
+		  " again network port 40000\n" PF_CLEANUP(Y1) "connect 100 40000 7\nfile " Y1
+							       " ready\ntick 1\n",
+	 "connected /a.php state 2\nconnected /a.php state 1\nconnected /a.php state 7\nqueued " Y1
+	 " session /a.php (it came over a persistent connection, which a later request may have "
+	 "used)\n"},
 	{"the origin's record was lost: nobody's",
 	 PF_START "!connect 100 40000 2 /a.php\nconnect 100 40000 1\nfile " Y1
 		  " network port 40000\n" PF_CLEANUP(Y1) "connect 100 40000 7\ntick 31\nidle\n",
@@ -640,6 +674,29 @@ static void exim_daemon_injects_nothing(void **state)
 	tell(w, "exit 203\nexit 202\nidle\n");
 	expect_log(w, "queued %s unseen\n", a);
 	world_free(w);
+}
+
+/* Exim's one process: what its arguments seem to make of it decides. */
+static void what_seems_a_daemon_by_cut_arguments(void **state)
+{
+	static const struct {
+		bool cut;
+		const char *expect;
+	} cases[] = {{false, "unseen"}, {true, "/a.php"}};
+
+	(void)state;
+	for (size_t i = 0; i < array_size(cases); i++) {
+		struct world *w = world_new(&mta_exim);
+		char id[24];
+
+		exim_id(id, "1rAbCd", 202);
+		tell(w, "php 100 202 /a.php\n");
+		w->sim.args_cut = cases[i].cut;
+		tell(w, "exec 202 exim4 -bd -F x\n");
+		exim_commit(w, 202, id);
+		expect_log(w, "queued %s %s\n", id, cases[i].expect);
+		world_free(w);
+	}
 }
 
 static void exim_deferral_is_no_message(void **state)
@@ -1111,6 +1168,7 @@ int main(void)
 		cmocka_unit_test(sendmail_holds_the_session),
 		cmocka_unit_test(exim_one_process_many_messages),
 		cmocka_unit_test(exim_daemon_injects_nothing),
+		cmocka_unit_test(what_seems_a_daemon_by_cut_arguments),
 		cmocka_unit_test(exim_deferral_is_no_message),
 		cmocka_unit_test(exim_names_what_it_bounces),
 		cmocka_unit_test(exim_bounce_of_a_scripts_mail),

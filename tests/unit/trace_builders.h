@@ -132,6 +132,9 @@ struct sim {
 	void (*send)(void *arg, const struct rec *r); /* what the ring delivers */
 	void *arg;
 	bool lose;            /* the next record finds the ring full */
+	uint32_t loginuid;    /* of who execs next */
+	bool args_cut;        /* it has more arguments than are kept */
+	char env[64];         /* and one variable of its environment, "" for none */
 	const char *function; /* that PHP workers are in, NULL: none */
 	unsigned sent, lost;
 	struct rec rec;
@@ -224,12 +227,16 @@ static void sim_exec(struct sim *s, uint32_t pid, uint32_t program, enum st_role
 	e->origin = t->origin;
 	e->injection = t->injection;
 	e->uid = e->euid = t->uid;
+	e->loginuid = s->loginuid;
+	if (s->env[0])
+		e->env = rec_bytes(&s->rec, s->env, strlen(s->env) + 1);
 	e->role = role;
 	e->program = program;
 	e->nspid = pid;
 	e->exe = (struct st_inode){.ino = 1000 + program, .dev = 1};
 	e->filename = rec_text(&s->rec, filename);
 	e->args = rec_words(&s->rec, words);
+	e->args.cut = s->args_cut;
 	e->cwd = rec_dir(&s->rec, "/var/www");
 	snprintf(t->comm, sizeof(t->comm), "%.15s", strrchr(filename, '/') + 1);
 	sim_send(s);

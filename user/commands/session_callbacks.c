@@ -128,6 +128,11 @@ static uint64_t wall(const struct session *s, uint64_t boot)
 	return (uint64_t)((int64_t)boot + s->clock_offset);
 }
 
+static uint64_t wall_of(void *arg, uint64_t boot)
+{
+	return wall(arg, boot);
+}
+
 static const char *daemon_of(void *arg, const struct queued *q, struct message_facts *out)
 {
 	struct session *s = arg;
@@ -338,6 +343,7 @@ void session_callbacks(struct session *s, struct correlate_ops *c, struct attrib
 			.program = program,
 			.environment = read_environment,
 			.still_running = still_running,
+			.wall = wall_of,
 			.alive = alive,
 			.actor = session_late_actor,
 			.lost = queue_records_lost,

@@ -203,6 +203,9 @@ int lineage_exec(struct correlate *c, const struct record *r)
 		}
 	}
 	run = mta && base ? mta->classify(base, args.s, args.len) : RUN_OTHER;
+	/* of more arguments than are kept the last might say otherwise; no daemon has as many */
+	if (run == RUN_DAEMON && args.cut)
+		run = RUN_SUBMIT;
 	/* A sendmail that is a link to something else is what it is called. */
 	if (run == RUN_OTHER && e->role == ST_ROLE_INJECTOR)
 		run = RUN_SUBMIT;

@@ -97,7 +97,8 @@ static int on_commit(struct correlate *c, struct operation *op)
 	memcpy(w->addr, op->raw->peer_addr, sizeof(w->addr));
 	if (op->task)
 		memcpy(w->parent, op->task->bounces, sizeof(w->parent));
-	if (i && (op->actor.run == RUN_SMTPD || op->actor.before == RUN_SMTPD))
+	if (i && (op->actor.run == RUN_SMTPD || op->actor.before == RUN_SMTPD) &&
+	    !injection_by_hand(i))
 		session_of_environment(i, w);
 	if (c->waiting_count < WAITING_MAX)
 		w->fd = c->ops.open(c->ops.arg, op->queue, w->q.id);

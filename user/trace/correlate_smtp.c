@@ -156,14 +156,26 @@ static const char *doubt_persistent(struct correlate *c, const struct smtp_sessi
 	const char *opened =
 		s->origin && s->origin->frame_count ? s->origin->frames[0].function : NULL;
 
-	if (!opened || s->closed || s->messages < 2)
+	if (!opened)
 		return NULL;
-	if (!strcmp(opened, "pfsockopen"))
+	/* the first message may be a later request's, too, and that may have closed it */
+	if (!strcmp(opened, "pfsockopen") &&
+	    (s->closed || s->messages > 1 || c->ops.still_running(c->ops.arg, s->origin) != 1))
 		return "it came over a persistent connection, which a later request may have used";
+	if (s->closed || s->messages < 2)
+		return NULL;
 	if (!strcmp(opened, "stream_socket_client") &&
 	    c->ops.still_running(c->ops.arg, s->origin) == 0)
 		return "its connection outlived the request that opened it";
 	return NULL;
+}
+
+/* Of an operation that was told late: a local user can take the port at once, and names it himself.
+ */
+static bool began_later(struct correlate *c, const struct waiting *w, const struct smtp_session *s)
+{
+	return s->closed && w->q.time > s->closed && w->q.facts.time_ns && c->ops.wall &&
+	       w->q.facts.time_ns > c->ops.wall(c->ops.arg, s->closed);
 }
 
 void correlate_join_session(struct correlate *c, struct waiting *w)
@@ -194,7 +206,12 @@ void correlate_join_session(struct correlate *c, struct waiting *w)
 		return;
 	}
 	w->q.session = origin_ref(s->origin);
-	w->q.doubt = doubt_persistent(c, s);
+	w->q.doubt = began_later(c, w, s) ? "its port was used again right after the connection"
+					  : doubt_persistent(c, s);
+	/* the port is what the server's environment said: of one that its own user did not start */
+	if (!w->q.doubt && w->port && !w->family && w->q.facts.local)
+		w->q.doubt =
+			"its SMTP server, which names the connection, ran as a user of its own";
 }
 
 void correlate_forget_sessions(struct correlate *c, uint64_t now)
