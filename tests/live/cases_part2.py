@@ -392,6 +392,39 @@ ROWS = [
     web("modphp", "mail", name="evade-modphp-lookalike", lib="phpmailer/src"),
     web("fpm", "closure", name="evade-fpm-lookalike", lib="vendor/symfony/mailer"),
     web("fpm", "popen", name="evade-fpm-uploads", lib="uploads/phpmailer"),
+    # --- a customer who says that he is another
+    # servers of the MTA that anybody can execute, with an environment of his own
+    *[web(s, "smtpd", name=f"forge-{s}-smtpd", mtas=("postfix",)) for s in ("modphp", "fpm")],
+    *[web(s, "qmail-smtpd", name=f"forge-{s}-qmail-smtpd", mtas=("qmail",), attribution="inferred",
+          why="started the MTA's program that took it", over=(("user.email", None),)) for s in ("modphp", "fpm")],
+    # code that calls its file another customer's
+    *[web(s, "alias", name=f"forge-{s}-file-name", attribution="inferred", why="lies in another vhost's directory",
+          over=(("spamtrace.culprit.file", "/var/www/vhosts/shop.test/httpdocs/index.php"),
+                ("spamtrace.culprit.line", 1))) for s in ("modphp", "fpm")],
+    # a CGI environment that no web server wrote
+    cli("forge-cgi", ("env", "GATEWAY_INTERFACE=CGI/1.1", "REDIRECT_STATUS=200", "REQUEST_METHOD=GET",
+                      "DOCUMENT_ROOT={dir}", "SCRIPT_FILENAME={primary}", "REMOTE_ADDR=203.0.113.66",
+                      "QUERY_STRING=way={way}&t={t}", "php-cgi"),
+        sites=(2,), source="script", attribution="inferred", why="no web server was seen to start it",
+        over=(("url.domain", "shop.test"), ("client.ip", "203.0.113.66"))),
+    cli("forge-httpd", ("sh", "-c", "cp /usr/bin/timeout /tmp/httpd.$$ && mkdir /tmp/bin.$$ && mv /tmp/httpd.$$ "
+                        "/tmp/bin.$$/httpd && cd /tmp/bin.$$ && ./httpd 9 sleep 1 && GATEWAY_INTERFACE=CGI/1.1 "
+                        "SCRIPT_FILENAME={primary} DOCUMENT_ROOT={dir} REMOTE_ADDR=203.0.113.66 "
+                        f"./httpd 9 {SENDMAIL} -t -i <{{text}}"),
+        sites=(2,), source="user", over=NOBODY + NO_CLIENT + (("url.domain", None),)),
+    # arguments that name another customer's script
+    Row("cli-forge-script", Run("cli", user="site1"), script="cgi.pl", suffix=".pl", sites=(2,), source="cli",
+        command=("perl", "{primary}", "{t}"), attribution="inferred", why="the file is another user's",
+        over=(("spamtrace.culprit.line", None),)),
+    # code of no file that includes another's
+    cli("forge-include", ("php", "-r", "include '{primary}'; mail('x@elsewhere.test', '[{t}] offer', 'body', "
+                                       "'X-Truth: {t};');"),
+        over=(("file.path", "Command line code"), ("spamtrace.culprit.file", "Command line code"),
+              ("spamtrace.culprit.line", 1))),
+    # an engine of one's own
+    cli("forge-php", ("sh", "-c", "cp $(readlink -f /usr/bin/php) /tmp/php.$$ && /tmp/php.$$ -r 'sleep(1);' && "
+                      "/tmp/php.$$ {primary} {way} '{t}'"),
+        attribution="inferred", why="its file is not root's", over=NOBODY),
     cli("title", PHP, way="title"), cli("copied", PHP, way="copied"), cli("thread", PHP, way="thread"),
     # an injector has the id of the one before, which was another site's
     cli("pid-again", PHP, way="pcntl-exec", sites=(1, 2, 3), messages=120, same_pid=True,

@@ -74,6 +74,49 @@ class Late
     }
 }
 
+// Code whose file calls itself another customer's.
+class Alias
+{
+    public $context;
+    private $code;
+
+    public function stream_open($path, $mode, $options, &$opened)
+    {
+        $opened = '/var/www/vhosts/shop.test/httpdocs/index.php';
+        $this->code = '<?php mail($rcpt, "[$t] offer", "body of $t\n", $head);';
+        return true;
+    }
+
+    public function stream_read($count)
+    {
+        [$read, $this->code] = [$this->code, ''];
+        return $read;
+    }
+
+    public function stream_eof()
+    {
+        return $this->code === '';
+    }
+
+    public function stream_stat()
+    {
+        return [];
+    }
+
+    public function stream_set_option($option, $one, $two)
+    {
+        return false;
+    }
+}
+
+// What an SMTP client says.
+function dialogue()
+{
+    global $text, $rcpt;
+    return "EHLO x\r\nMAIL FROM:<me@truth.test>\r\nRCPT TO:<$rcpt>\r\nDATA\r\n" .
+        str_replace("\n", "\r\n", $text) . "\r\n.\r\nQUIT\r\n";
+}
+
 switch ($way) {
     case 'mail':
         mail($rcpt, "[$t] offer", "body of $t\n", $head); // way:mail
@@ -250,6 +293,21 @@ switch ($way) {
         break;
     case 'shell-child':
         exec('sh /usr/local/bin/sendfile.sh ' . message_file()); // way:shell-child
+        break;
+    case 'alias':
+        stream_wrapper_register('alias', 'Alias');
+        include 'alias://x';
+        break;
+    case 'smtpd':
+        $p = popen('/usr/lib/postfix/sbin/smtpd -S >/dev/null', 'w'); // way:smtpd
+        fwrite($p, dialogue());
+        pclose($p);
+        break;
+    case 'qmail-smtpd':
+        $env = 'RELAYCLIENT= TCPREMOTEIP=203.0.113.66 SMTPAUTHUSER=info@shop.test';
+        $p = popen("$env /var/qmail/bin/qmail-smtpd >/dev/null", 'w'); // way:qmail-smtpd
+        fwrite($p, dialogue());
+        pclose($p);
         break;
     case 'chdir':
         chdir('/tmp');
