@@ -149,7 +149,7 @@ struct {
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, 64);
+	__uint(max_entries, ST_MAX_IMAGES);
 	__type(key, __u32);
 	__type(value, struct st_php_image);
 } php_images __weak SEC(".maps");

@@ -328,6 +328,9 @@ struct st_php_layout {
 	__u16 bucket_size; /* sizeof(Bucket) of a hash, 32 */
 };
 
+/* A container has its own PHP, of several programs. */
+#define ST_MAX_IMAGES 512
+
 struct st_php_image {
 	struct st_php_layout layout;
 	__u64 executor_globals, sapi_globals, sapi_module; /* st_value of the symbols */

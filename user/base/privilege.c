@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <grp.h>
 #include <linux/bpf.h>
+#include <linux/nsfs.h>
 #include <linux/perf_event.h>
 #include <linux/securebits.h>
 #include <seccomp.h>
@@ -125,6 +126,7 @@ static const struct {
 	{SCMP_SYS(bpf), 0, BPF_OBJ_GET_INFO_BY_FD},
 	/* libbpf disables a perf event before it closes it; TIOCSTI would type into root's shell */
 	{SCMP_SYS(ioctl), 1, PERF_EVENT_IOC_DISABLE},
+	{SCMP_SYS(ioctl), 1, NS_GET_OWNER_UID},
 	{SCMP_SYS(ioctl), 1, TIOCGWINSZ},
 	{SCMP_SYS(ioctl), 1, TCGETS},
 	/* limits can be asked for, not set */

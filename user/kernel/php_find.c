@@ -14,6 +14,7 @@
 #include "base/cleanup.h"
 #include "kernel/inode.h"
 #include "kernel/php_walk.h"
+#include "kernel/procfs.h"
 
 /*
  * Where PHP stands: Debian, RHEL and its derivatives, SUSE, Plesk, cPanel, CloudLinux, DirectAdmin,
@@ -150,6 +151,7 @@ static int look_at_file(struct php_finder *f, const char *open_path, const char 
 	struct php_image image;
 	struct st_inode inode;
 	struct stat st;
+	uid_t root = 0;
 	int err;
 
 	if (fd < 0)
@@ -175,13 +177,33 @@ static int look_at_file(struct php_finder *f, const char *open_path, const char 
 	}
 	if (err)
 		return err;
-	php_image_distrust(&image);
+	if (image.owner && pid)
+		procfs_root_uid((uint32_t)pid, &root); /* or it stays this one's */
+	php_image_distrust(&image, root);
 	return add_engine(f, show_path, &inode, &image, out);
 }
 
 int php_finder_path(struct php_finder *f, const char *path, const struct php_engine **out)
 {
 	return look_at_file(f, path, path, 0, true, out);
+}
+
+int php_finder_fd(struct php_finder *f, int fd, const char *path, pid_t pid,
+		  const struct php_engine **out)
+{
+	char link[64];
+
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+	return look_at_file(f, link, path, pid, true, out);
+}
+
+const char *php_finder_short_lived(size_t number)
+{
+	for (size_t i = 0; i < array_size(known_paths); i++)
+		if ((strstr(known_paths[i], "bin/php*") || strstr(known_paths[i], "cgi-bin")) &&
+		    !number--)
+			return known_paths[i];
+	return NULL;
 }
 
 int php_finder_scan_paths(struct php_finder *f)

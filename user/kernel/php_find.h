@@ -68,6 +68,14 @@ int php_finder_process(struct php_finder *f, pid_t pid, bool fresh, struct php_p
 
 /* A file: 0, -ENOENT when it holds no engine, or another -errno. *out is owned by the finder. */
 int php_finder_path(struct php_finder *f, const char *path, const struct php_engine **out);
+/* The same, of a file that is open, O_PATH will do: `path` is what `pid`, in whose root it is,
+ * calls it. */
+int php_finder_fd(struct php_finder *f, int fd, const char *path, pid_t pid,
+		  const struct php_engine **out);
+
+/* Patterns (glob(3)) of the programs among those paths that are run for a single script, so that
+ * none may be running: by number, NULL behind the last. */
+const char *php_finder_short_lived(size_t number);
 
 /*
  * Tries every usable engine's layout on the processes that run it now (php_walk_selftest). An

@@ -4,9 +4,11 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <linux/nsfs.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -246,4 +248,37 @@ int procfs_container(uint32_t tgid, char *out, size_t size)
 			return 0;
 		}
 	return -ENOENT;
+}
+
+int procfs_root_uid(uint32_t tgid, uid_t *out)
+{
+	char path[64], map[4096], *line = map, *next;
+	struct stat theirs, own;
+	_close_ int fd = -1;
+	uid_t maker;
+
+	snprintf(path, sizeof(path), "/proc/%u/ns/user", tgid);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0 || fstat(fd, &theirs) || stat("/proc/self/ns/user", &own))
+		return -errno;
+	if (theirs.st_ino == own.st_ino && theirs.st_dev == own.st_dev) {
+		*out = 0;
+		return 0;
+	}
+	if (ioctl(fd, NS_GET_OWNER_UID, &maker))
+		return -errno;
+	if (maker)
+		return -EPERM;
+	snprintf(path, sizeof(path), "/proc/%u/uid_map", tgid);
+	if (read_file(path, map, sizeof(map)) <= 0)
+		return -ESRCH;
+	while ((next = strsep(&line, "\n"))) {
+		unsigned long inside, outside;
+
+		if (sscanf(next, "%lu %lu", &inside, &outside) == 2 && !inside) {
+			*out = (uid_t)outside;
+			return 0;
+		}
+	}
+	return -EPERM;
 }

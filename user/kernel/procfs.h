@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "spamtrace.h"
 
@@ -43,6 +44,13 @@ struct procfs_process {
 uint64_t procfs_start(uint32_t tgid);
 /* 0 or -ESRCH. */
 int procfs_process(uint32_t tgid, struct procfs_process *out);
+
+/*
+ * The uid, as this process sees it, of root in the user namespace of a process: 0 in its own; in
+ * one that root made (Docker's userns-remap, unprivileged LXC) what root is mapped to. -EPERM:
+ * somebody else made it, and is root there by his own word (user_namespaces(7)). Else -errno.
+ */
+int procfs_root_uid(uint32_t tgid, uid_t *out);
 
 /* The container id in a task's cgroup path (Docker, containerd, Podman, LXC, systemd-nspawn): 0 or
  * -ENOENT. */

@@ -8,7 +8,7 @@
 
 #define MAX_PREFERRED 8
 #define MAX_PROGRAMS  16384 /* of map programs */
-#define MAX_WATCHED   64    /* entries of map php_images */
+#define MAX_WATCHED   ST_MAX_IMAGES
 #define MAX_HTTPDS    64
 
 struct node {
@@ -53,8 +53,10 @@ int programs_add(struct programs *p, const struct st_inode *inode, const char *p
  * one). Return how many were new. */
 int programs_scan_mtas(struct programs *p, const char *root, pid_t pid);
 int programs_scan_others(struct programs *p, const char *root, pid_t pid);
-/* Does root own what stands there? */
-bool programs_is_roots(const char *file);
+/* Tells the finder of PHP programs of another root that are run for one script each. */
+int programs_find_engines(struct programs *p, const char *root, pid_t pid);
+/* Does root, as that process has it, own what it runs? */
+bool programs_is_roots(pid_t pid);
 /* A program by a name that an MTA uses, wherever it lies: a container's, a copy. */
 void programs_add_by_name(struct programs *p, pid_t pid, const struct st_inode *exe);
 

@@ -12,6 +12,7 @@
 
 #include "base/cleanup.h"
 #include "kernel/inode.h"
+#include "kernel/procfs.h"
 #include "kernel/programs_internal.h"
 
 /* Programs that are no MTA's. Globs; versions and panels put them in many places. */
@@ -117,31 +118,73 @@ int programs_scan_mtas(struct programs *p, const char *root, pid_t pid)
 	       scan_names(p, root, pid, true, true) + scan_names(p, root, pid, false, true);
 }
 
+/* Calls fn for what a pattern finds below `root`, with the path as it is there. Returns the sum. */
+typedef int (*below_fn)(struct programs *p, const char *root, pid_t pid, const char *path,
+			uint32_t role);
+
+static int each_below(struct programs *p, const char *root, pid_t pid, const char *pattern,
+		      below_fn fn, uint32_t role)
+{
+	char whole[PATH_MAX];
+	int found = 0;
+	glob_t g;
+
+	if (snprintf(whole, sizeof(whole), "%s%s", root, pattern) >= (int)sizeof(whole))
+		return 0;
+	if (glob(whole, GLOB_NOSORT, NULL, &g) == 0)
+		for (size_t i = 0; i < g.gl_pathc; i++)
+			found += fn(p, root, pid, g.gl_pathv[i] + strlen(root), role);
+	globfree(&g);
+	return found;
+}
+
+static int add_other(struct programs *p, const char *root, pid_t pid, const char *path,
+		     uint32_t role)
+{
+	return add_path(p, root, pid, path, NULL, role, 0) > 0;
+}
+
 int programs_scan_others(struct programs *p, const char *root, pid_t pid)
 {
 	int found = 0;
 
-	for (size_t i = 0; i < array_size(others); i++) {
-		char pattern[PATH_MAX];
-		glob_t g;
-
-		if (snprintf(pattern, sizeof(pattern), "%s%s", root, others[i].path) >=
-		    (int)sizeof(pattern))
-			continue;
-		if (glob(pattern, GLOB_NOSORT, NULL, &g) == 0)
-			for (size_t j = 0; j < g.gl_pathc; j++)
-				found += add_path(p, root, pid, g.gl_pathv[j] + strlen(root), NULL,
-						  others[i].role, 0) > 0;
-		globfree(&g);
-	}
+	for (size_t i = 0; i < array_size(others); i++)
+		found += each_below(p, root, pid, others[i].path, add_other, others[i].role);
 	return found;
 }
 
-bool programs_is_roots(const char *file)
+static int find_engine(struct programs *p, const char *root, pid_t pid, const char *path,
+		       uint32_t role)
 {
+	_close_ int fd = open_below(root, path);
+	const struct php_engine *e;
+
+	(void)role;
+	return fd >= 0 && php_finder_fd(p->finder, fd, path, pid, &e) == 0;
+}
+
+int programs_find_engines(struct programs *p, const char *root, pid_t pid)
+{
+	const char *pattern;
+	int found = 0;
+
+	for (size_t i = 0; (pattern = php_finder_short_lived(i)); i++)
+		found += each_below(p, root, pid, pattern, find_engine, ST_ROLE_PHP);
+	return found;
+}
+
+bool programs_is_roots(pid_t pid)
+{
+	uid_t root = 0;
+	char link[64];
 	struct stat st;
 
-	return stat(file, &st) == 0 && st.st_uid == 0;
+	snprintf(link, sizeof(link), "/proc/%d/exe", (int)pid);
+	if (stat(link, &st))
+		return false;
+	if (st.st_uid)
+		procfs_root_uid((uint32_t)pid, &root); /* or it stays this one's */
+	return st.st_uid == root;
 }
 
 void programs_add_by_name(struct programs *p, pid_t pid, const struct st_inode *exe)
@@ -163,7 +206,7 @@ void programs_add_by_name(struct programs *p, pid_t pid, const struct st_inode *
 	path[n] = '\0';
 	/* anybody can call a program of his own httpd or qmail-local; one that he calls sendmail
 	 * says no more than what it executes */
-	trusted = programs_is_roots(link);
+	trusted = programs_is_roots(pid);
 	base = strrchr(path, '/') ? strrchr(path, '/') + 1 : path;
 	for (int want = 1; want >= 0; want--)
 		for (const struct mta *const *m = mta_all; *m; m++) {

@@ -104,7 +104,7 @@ static int on_process(const struct php_process *proc, void *arg)
 		return 0;
 	snprintf(path, sizeof(path), "/proc/%d/exe", (int)proc->pid);
 	/* anybody's process can map the module: that makes no web server of it */
-	if ((known && known->value.role == ST_ROLE_SCRIPT) || !programs_is_roots(path))
+	if ((known && known->value.role == ST_ROLE_SCRIPT) || !programs_is_roots(proc->pid))
 		return 0;
 	programs_add(p, &proc->key.exe, path, NULL, ST_ROLE_HTTPD, 0, 0);
 	probe_set_base(p->probe, &proc->key, &base);
@@ -153,8 +153,8 @@ int programs_rescan(struct programs *p)
 }
 
 /*
- * The MTAs and shells of a container, before one of them is run for the first time: what is first
- * known by its name is known too late for its first message.
+ * The MTAs and PHP programs of a container, before one of them is run for the first time: what is
+ * first known by its name is known too late for its first message.
  */
 static void scan_container(uint32_t mntns, pid_t pid, void *arg)
 {
@@ -167,6 +167,8 @@ static void scan_container(uint32_t mntns, pid_t pid, void *arg)
 	p->container[p->containers++ % array_size(p->container)] = mntns;
 	snprintf(root, sizeof(root), "/proc/%d/root", (int)pid);
 	programs_scan_mtas(p, root, pid);
+	programs_find_engines(p, root, pid);
+	add_engines(p);
 }
 
 int programs_scan(struct programs *p)
