@@ -316,6 +316,17 @@ static void a_web_server_of_a_login(void **state)
 	assert_non_null(strstr(s->event.reason, "a login started the web server"));
 }
 
+/* php-cgi, of which its memory names a script. */
+static struct st_origin *begin_cgi(struct rec *r, const char *script)
+{
+	struct st_origin *raw = begin(r, 2, 0);
+
+	raw->sapi = ST_SAPI_CGI;
+	raw->flags = ST_O_REQUEST | ST_O_SCRIPT_SG;
+	raw->script = rec_text(r, script);
+	return raw;
+}
+
 /* php-cgi with the environment of a request, but no web server started it. */
 static void a_request_that_is_claimed(void **state)
 {
@@ -324,10 +335,7 @@ static void a_request_that_is_claimed(void **state)
 	_scene_;
 
 	(void)state;
-	raw = begin(&r, 2, 0);
-	raw->sapi = ST_SAPI_CGI;
-	raw->flags = ST_O_REQUEST | ST_O_SCRIPT_SG;
-	raw->script = rec_text(&r, "/srv/a/i.php");
+	raw = begin_cgi(&r, "/srv/a/i.php");
 	raw->method = rec_text(&r, "GET");
 	raw->docroot = rec_text(&r, "/srv/a");
 	raw->client = rec_text(&r, "192.0.2.66");
@@ -344,15 +352,11 @@ static void a_request_that_is_claimed(void **state)
 /* php-cgi from a command line serves nobody. */
 static void php_cgi_by_hand(void **state)
 {
-	struct st_origin *raw;
 	struct rec r;
 	_scene_;
 
 	(void)state;
-	raw = begin(&r, 2, 0);
-	raw->sapi = ST_SAPI_CGI;
-	raw->flags = ST_O_REQUEST | ST_O_SCRIPT_SG;
-	raw->script = rec_text(&r, "/a.php");
+	begin_cgi(&r, "/a.php");
 	add(s, &r);
 	assert_int_equal(sent(s)->source, SOURCE_CLI);
 	assert_null(s->event.vhost);

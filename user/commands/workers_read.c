@@ -208,6 +208,7 @@ static void read_vhost(const struct look *l, struct worker *w)
 		.script = r->script[0] == '/' ? r->script : NULL,
 		.host_header = r->host,
 		.server_name_from_memory = r->server_name,
+		.uid = w->uid,
 	};
 	char path[64], root[512];
 	struct stat st;

@@ -151,7 +151,6 @@ static int look_at_file(struct php_finder *f, const char *open_path, const char 
 	struct php_image image;
 	struct st_inode inode;
 	struct stat st;
-	uid_t root = 0;
 	int err;
 
 	if (fd < 0)
@@ -177,9 +176,8 @@ static int look_at_file(struct php_finder *f, const char *open_path, const char 
 	}
 	if (err)
 		return err;
-	if (image.owner && pid)
-		procfs_root_uid((uint32_t)pid, &root); /* or it stays this one's */
-	php_image_distrust(&image, root);
+	if (!procfs_is_root((uint32_t)pid, image.owner))
+		php_image_distrust(&image);
 	return add_engine(f, show_path, &inode, &image, out);
 }
 
@@ -200,8 +198,7 @@ int php_finder_fd(struct php_finder *f, int fd, const char *path, pid_t pid,
 const char *php_finder_short_lived(size_t number)
 {
 	for (size_t i = 0; i < array_size(known_paths); i++)
-		if ((strstr(known_paths[i], "bin/php*") || strstr(known_paths[i], "cgi-bin")) &&
-		    !number--)
+		if (strstr(known_paths[i], "bin/php*") && !number--)
 			return known_paths[i];
 	return NULL;
 }

@@ -349,10 +349,8 @@ static int open_image(int fd, bool suspected, struct php_image *out)
 	return 0;
 }
 
-void php_image_distrust(struct php_image *image, uid_t root)
+void php_image_distrust(struct php_image *image)
 {
-	if (!image->owner || image->owner == root)
-		return;
 	image->st.usable = 0;
 	refuse(image, "its file is not root's and may show what its owner likes");
 }

@@ -41,8 +41,8 @@ int php_image_open(int fd, struct php_image *out);
  */
 int php_image_open_exporting(int fd, struct php_image *out);
 
-/* One whose file is not root's is not usable: its memory shows whatever its owner likes. `root`:
- * who is root where it runs. */
-void php_image_distrust(struct php_image *image, uid_t root);
+/* To be called of one whose file is not root's: it is not usable, because its memory shows whatever
+ * its owner likes. */
+void php_image_distrust(struct php_image *image);
 
 #endif

@@ -250,25 +250,11 @@ int procfs_container(uint32_t tgid, char *out, size_t size)
 	return -ENOENT;
 }
 
-int procfs_root_uid(uint32_t tgid, uid_t *out)
+/* The uid that a user namespace's root has in this one. 0 or -errno. */
+static int mapped_root(uint32_t tgid, uid_t *out)
 {
 	char path[64], map[4096], *line = map, *next;
-	struct stat theirs, own;
-	_close_ int fd = -1;
-	uid_t maker;
 
-	snprintf(path, sizeof(path), "/proc/%u/ns/user", tgid);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0 || fstat(fd, &theirs) || stat("/proc/self/ns/user", &own))
-		return -errno;
-	if (theirs.st_ino == own.st_ino && theirs.st_dev == own.st_dev) {
-		*out = 0;
-		return 0;
-	}
-	if (ioctl(fd, NS_GET_OWNER_UID, &maker))
-		return -errno;
-	if (maker)
-		return -EPERM;
 	snprintf(path, sizeof(path), "/proc/%u/uid_map", tgid);
 	if (read_file(path, map, sizeof(map)) <= 0)
 		return -ESRCH;
@@ -280,5 +266,20 @@ int procfs_root_uid(uint32_t tgid, uid_t *out)
 			return 0;
 		}
 	}
-	return -EPERM;
+	return -ENOENT;
+}
+
+bool procfs_is_root(uint32_t tgid, uid_t owner)
+{
+	_close_ int fd = -1;
+	uid_t maker, root;
+	char path[64];
+
+	if (!owner)
+		return true;
+	snprintf(path, sizeof(path), "/proc/%u/ns/user", tgid);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	/* the first namespace's maker is root, too, and so is its own root */
+	return fd >= 0 && !ioctl(fd, NS_GET_OWNER_UID, &maker) && !maker &&
+	       !mapped_root(tgid, &root) && owner == root;
 }

@@ -46,11 +46,11 @@ uint64_t procfs_start(uint32_t tgid);
 int procfs_process(uint32_t tgid, struct procfs_process *out);
 
 /*
- * The uid, as this process sees it, of root in the user namespace of a process: 0 in its own; in
- * one that root made (Docker's userns-remap, unprivileged LXC) what root is mapped to. -EPERM:
- * somebody else made it, and is root there by his own word (user_namespaces(7)). Else -errno.
+ * Is the owner of a file root, or the root that a process (0: none) has in its user namespace: what
+ * root is mapped to in one that root made (Docker's userns-remap, unprivileged LXC)? Who makes one
+ * himself is root there by his own word (user_namespaces(7)).
  */
-int procfs_root_uid(uint32_t tgid, uid_t *out);
+bool procfs_is_root(uint32_t tgid, uid_t owner);
 
 /* The container id in a task's cgroup path (Docker, containerd, Podman, LXC, systemd-nspawn): 0 or
  * -ENOENT. */

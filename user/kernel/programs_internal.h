@@ -54,7 +54,7 @@ int programs_add(struct programs *p, const struct st_inode *inode, const char *p
 int programs_scan_mtas(struct programs *p, const char *root, pid_t pid);
 int programs_scan_others(struct programs *p, const char *root, pid_t pid);
 /* Tells the finder of PHP programs of another root that are run for one script each. */
-int programs_find_engines(struct programs *p, const char *root, pid_t pid);
+void programs_find_engines(struct programs *p, const char *root, pid_t pid);
 /* Does root, as that process has it, own what it runs? */
 bool programs_is_roots(pid_t pid);
 /* A program by a name that an MTA uses, wherever it lies: a container's, a copy. */

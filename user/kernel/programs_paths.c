@@ -118,12 +118,20 @@ int programs_scan_mtas(struct programs *p, const char *root, pid_t pid)
 	       scan_names(p, root, pid, true, true) + scan_names(p, root, pid, false, true);
 }
 
-/* Calls fn for what a pattern finds below `root`, with the path as it is there. Returns the sum. */
-typedef int (*below_fn)(struct programs *p, const char *root, pid_t pid, const char *path,
-			uint32_t role);
+/* Adds what is at `path`; PHP becomes a program when its engine is known, see add_engines(). */
+static int look_at(struct programs *p, const char *root, pid_t pid, const char *path, uint32_t role)
+{
+	const struct php_engine *e;
+	_close_ int fd = -1;
 
-static int each_below(struct programs *p, const char *root, pid_t pid, const char *pattern,
-		      below_fn fn, uint32_t role)
+	if (role != ST_ROLE_PHP)
+		return add_path(p, root, pid, path, NULL, role, 0) > 0;
+	fd = open_below(root, path);
+	return fd >= 0 && php_finder_fd(p->finder, fd, path, pid, &e) == 0;
+}
+
+static int look_below(struct programs *p, const char *root, pid_t pid, const char *pattern,
+		      uint32_t role)
 {
 	char whole[PATH_MAX];
 	int found = 0;
@@ -133,15 +141,9 @@ static int each_below(struct programs *p, const char *root, pid_t pid, const cha
 		return 0;
 	if (glob(whole, GLOB_NOSORT, NULL, &g) == 0)
 		for (size_t i = 0; i < g.gl_pathc; i++)
-			found += fn(p, root, pid, g.gl_pathv[i] + strlen(root), role);
+			found += look_at(p, root, pid, g.gl_pathv[i] + strlen(root), role);
 	globfree(&g);
 	return found;
-}
-
-static int add_other(struct programs *p, const char *root, pid_t pid, const char *path,
-		     uint32_t role)
-{
-	return add_path(p, root, pid, path, NULL, role, 0) > 0;
 }
 
 int programs_scan_others(struct programs *p, const char *root, pid_t pid)
@@ -149,42 +151,25 @@ int programs_scan_others(struct programs *p, const char *root, pid_t pid)
 	int found = 0;
 
 	for (size_t i = 0; i < array_size(others); i++)
-		found += each_below(p, root, pid, others[i].path, add_other, others[i].role);
+		found += look_below(p, root, pid, others[i].path, others[i].role);
 	return found;
 }
 
-static int find_engine(struct programs *p, const char *root, pid_t pid, const char *path,
-		       uint32_t role)
-{
-	_close_ int fd = open_below(root, path);
-	const struct php_engine *e;
-
-	(void)role;
-	return fd >= 0 && php_finder_fd(p->finder, fd, path, pid, &e) == 0;
-}
-
-int programs_find_engines(struct programs *p, const char *root, pid_t pid)
+void programs_find_engines(struct programs *p, const char *root, pid_t pid)
 {
 	const char *pattern;
-	int found = 0;
 
 	for (size_t i = 0; (pattern = php_finder_short_lived(i)); i++)
-		found += each_below(p, root, pid, pattern, find_engine, ST_ROLE_PHP);
-	return found;
+		look_below(p, root, pid, pattern, ST_ROLE_PHP);
 }
 
 bool programs_is_roots(pid_t pid)
 {
-	uid_t root = 0;
 	char link[64];
 	struct stat st;
 
 	snprintf(link, sizeof(link), "/proc/%d/exe", (int)pid);
-	if (stat(link, &st))
-		return false;
-	if (st.st_uid)
-		procfs_root_uid((uint32_t)pid, &root); /* or it stays this one's */
-	return st.st_uid == root;
+	return !stat(link, &st) && procfs_is_root((uint32_t)pid, st.st_uid);
 }
 
 void programs_add_by_name(struct programs *p, pid_t pid, const struct st_inode *exe)

@@ -20,6 +20,10 @@ static void set_image(struct programs *p, const struct php_engine *e)
 {
 	struct st_php_image image = e->image.st;
 
+	if (e->index == MAX_WATCHED)
+		log_warn("more than %d programs hold PHP: messages of the others are attributed by "
+			 "other evidence",
+			 MAX_WATCHED);
 	image.called = e->index < MAX_WATCHED && p->watch[e->index] == WATCH_CALLS;
 	probe_set_image(p->probe, e->index, &image);
 }

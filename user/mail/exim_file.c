@@ -127,7 +127,8 @@ static void option(struct head *h, struct message_facts *f)
 	else if (strcmp(name, "auth_id") == 0)
 		text_copy(f->auth_user, sizeof(f->auth_user), value);
 	else if (strcmp(name, "received_time_usec") == 0 && value[0] == '.' && f->time_ns &&
-		 strlen(value) == 7 && strspn(value + 1, "0123456789") == 6)
+		 f->time_ns % 1000000000 == 0 && strlen(value) == 7 &&
+		 strspn(value + 1, "0123456789") == 6)
 		f->time_ns += strtoul(value + 1, NULL, 10) * 1000;
 	else if (strcmp(name, "helo_name") == 0)
 		text_copy(f->helo, sizeof(f->helo), value);
