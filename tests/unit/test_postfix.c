@@ -195,6 +195,38 @@ static void test_facts_local(void **state)
 	close(q.fd);
 }
 
+/* hash_queue_names and hash_queue_depth may be anything, and be set anew while messages are there.
+ */
+static void test_open_hashed(void **state)
+{
+	static const struct {
+		const char *dir, *id;
+	} cases[] = {
+		{"active", "7A1B22C0D3"},       {"active/8", "8A1B22C0D3"},
+		{"incoming/7/A", "7A1B22C0D4"}, {"hold/7/A/1", "7A1B22C0D5"},
+		{"deferred/3", "3A1B22C0D6"},   {"deferred", "4A1B22C0D7"},
+		{"maildrop/5", "5A1B22C0D8"},
+	};
+	struct mta_queue q;
+
+	(void)state;
+	make_queue();
+	q = fixture_queue(&mta_postfix, "");
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		char name[64];
+		int fd;
+
+		snprintf(name, sizeof(name), "%s/%s", cases[i].dir, cases[i].id);
+		assert_int_equal(q.mta->open(&q, cases[i].id), -ENOENT);
+		fixture_dir(cases[i].dir);
+		fixture_file(name, "x", 1, 0700);
+		fd = q.mta->open(&q, cases[i].id);
+		assert_true(fd >= 0);
+		close(fd);
+	}
+	close(q.fd);
+}
+
 /* What postdrop leaves: no size record, recipients of "sendmail -t" behind the message, the
  * injector is the owner. */
 static void test_facts_maildrop(void **state)
@@ -405,9 +437,10 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_interpret), cmocka_unit_test(test_classify),
 		WITH_QUEUE(test_facts_smtp),      WITH_QUEUE(test_facts_local),
-		WITH_QUEUE(test_facts_maildrop),  WITH_QUEUE(test_facts_bounce),
-		WITH_QUEUE(test_facts_forward),   WITH_QUEUE(test_pointers),
-		WITH_QUEUE(test_hostile),         WITH_QUEUE(test_count),
+		WITH_QUEUE(test_open_hashed),     WITH_QUEUE(test_facts_maildrop),
+		WITH_QUEUE(test_facts_bounce),    WITH_QUEUE(test_facts_forward),
+		WITH_QUEUE(test_pointers),        WITH_QUEUE(test_hostile),
+		WITH_QUEUE(test_count),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

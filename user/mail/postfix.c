@@ -14,6 +14,7 @@
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
@@ -334,16 +335,23 @@ static void hash_digits(const char *id, char out[6])
 static int open_in(struct mta_queue *q, enum where where, int depth, const char *id,
 		   const char *digits)
 {
-	char path[QUEUE_ID_MAX + 32];
+	char path[QUEUE_ID_MAX + 32], below[2 * HASH_DEPTH + 1] = "";
 
-	if (depth == 0)
-		snprintf(path, sizeof(path), "%s/%s", directories[where], id);
-	else if (depth == 1)
-		snprintf(path, sizeof(path), "%s/%c/%s", directories[where], digits[0], id);
-	else
-		snprintf(path, sizeof(path), "%s/%c/%c/%s", directories[where], digits[0],
-			 digits[1], id);
+	for (int i = 0; i < depth; i++) {
+		below[2 * i] = digits[i];
+		below[2 * i + 1] = '/';
+	}
+	snprintf(path, sizeof(path), "%s/%s%s", directories[where], below, id);
 	return spool_open(q->fd, path, NULL);
+}
+
+/* How many levels of hash directories there may be in it: none where its links are its name, "."
+ * and no sub-directory's "..". Where a file system counts otherwise (btrfs: 1), all. */
+static int hash_depth(const struct mta_queue *q, enum where where)
+{
+	struct stat st;
+
+	return !fstatat(q->fd, directories[where], &st, 0) && st.st_nlink == 2 ? 0 : HASH_DEPTH;
 }
 
 /*
@@ -368,7 +376,9 @@ static int open_message(struct mta_queue *q, const char *id)
 			return fd;
 	}
 	for (int i = 0; i < LISTED; i++) {
-		for (int depth = 0; depth <= 2; depth++) {
+		int most = hash_depth(q, (enum where)i);
+
+		for (int depth = 0; depth <= most; depth++) {
 			fd = open_in(q, (enum where)i, depth, id, digits);
 			if (fd != -ENOENT && fd != -ENOTDIR)
 				return fd;
