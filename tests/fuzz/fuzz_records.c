@@ -86,7 +86,11 @@ static void feed(struct world *w, const uint8_t *bytes, size_t len)
 	memcpy(copy, bytes, len);
 	if (record_decode(copy, len, &r) == 0) {
 		read_all(&r);
-		correlate_record(w->c, &r);
+		/* known beforehand, for its time or before others */
+		if (w->late && r.h->type == ST_QUEUE && (w->dice & 4))
+			correlate_foresee(w->c, &r);
+		if (!w->late || (w->dice & 12) != 12)
+			correlate_record(w->c, &r);
 		w->begun = true;
 	}
 	free(copy);

@@ -39,6 +39,7 @@ struct world {
 	struct file file[FILES_MAX];
 	size_t files;
 	int open_files, still_running;
+	unsigned opens; /* files that were looked for */
 	char log[1 << 20];
 	size_t log_len;
 	int64_t messages, in_flight, orphans;
@@ -200,6 +201,7 @@ static int world_open(void *arg, struct mta_queue *q, const char *id)
 	struct file *f = world_file(w, id);
 
 	assert_non_null(q);
+	w->opens++;
 	if (f->gone)
 		return -ENOENT;
 	f->open = true;

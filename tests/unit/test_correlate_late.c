@@ -5,8 +5,8 @@
  *queue operations in a pipe of their own until a line says that they are read:
  *
  *	ring	all of the ring		read	operations from the pipe
- *	take	what was read		settle
- *	round	ring, read, ring, take, settle
+ *	foresee	removals in it		take	what was read		settle
+ *	round	ring, read, ring, foresee, take, settle
  */
 #include "correlate_world.h"
 
@@ -68,11 +68,22 @@ static void read_pipe(void)
 	pipe_.count = 0;
 }
 
+static void foresee(struct world *w)
+{
+	for (size_t i = 0; i < taken.count; i++) {
+		struct record r = rec_record(taken.rec[i]);
+
+		if (((const struct st_queue *)r.h)->op == ST_OP_UNLINK)
+			assert_int_equal(correlate_foresee(w->c, &r), 0);
+	}
+}
+
 static void round_of(struct world *w)
 {
 	deliver(w, &ring);
 	read_pipe();
 	deliver(w, &ring);
+	foresee(w);
 	deliver(w, &taken);
 	correlate_settle(w->c);
 }
@@ -109,6 +120,8 @@ static void tell_late(struct world *w, const char *story)
 			deliver(w, &ring);
 		else if (!strcmp(line, "read"))
 			read_pipe();
+		else if (!strcmp(line, "foresee"))
+			foresee(w);
 		else if (!strcmp(line, "take"))
 			deliver(w, &taken);
 		else if (!strcmp(line, "settle"))
@@ -514,10 +527,47 @@ static void a_session_ends_before_its_commit_is_read(void **state)
 		expect_postfix("cleanup", stories_[i].story, stories_[i].expect);
 }
 
+/* A file that is known to be gone is in none of the places where it might be. */
+static void what_is_gone_is_not_looked_for(void **state)
+{
+#define ID     "1rAbCd-00003G-00"
+#define COMES  "rename 400 " ID "-H hdr." ID "\n"
+#define GOES   "unlink 300 " ID "-H\n"
+#define READ   "queued " ID " unseen\n"
+#define UNREAD "queued " ID " unseen nofacts\n"
+#define GONE   "removed " ID "\n"
+	static const struct {
+		const char *story, *expect;
+		unsigned opens;
+	} cases[] = {
+		{COMES GOES "round\n", UNREAD GONE, 0},
+		{COMES "round\n" GOES "round\n", READ GONE, 1},
+		/* one id, two messages: the second is there */
+		{COMES GOES COMES "round\n", UNREAD GONE READ, 1},
+		{COMES GOES COMES GOES "round\n", UNREAD GONE UNREAD GONE, 0},
+		/* of another queue, and of another of its files */
+		{COMES "queue 1\n" GOES "round\n", READ GONE, 1},
+		{COMES "unlink 300 " ID "-J\nround\n", READ, 1},
+		/* what was foreseen and does not come is not kept */
+		{GOES "read\nforesee\nforesee\ntake\nsettle\n" COMES "round\n", GONE READ, 1},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < array_size(cases); i++) {
+		struct world *w = late_world(&mta_exim);
+
+		tell_late(w, cases[i].story);
+		assert_string_equal(w->log, cases[i].expect);
+		assert_int_equal(w->opens, cases[i].opens);
+		late_free(w);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(qmail_stories),
+		cmocka_unit_test(what_is_gone_is_not_looked_for),
 		cmocka_unit_test(names_never_cross),
 		cmocka_unit_test(names_never_cross_when_pids_are_used_again),
 		cmocka_unit_test(pickup_is_asked_for),

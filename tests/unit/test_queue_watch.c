@@ -32,7 +32,7 @@ struct place {
 	char log[1 << 16];
 	size_t len;
 	pid_t pid; /* that is expected in every record */
-	uint64_t last;
+	uint64_t now, last;
 };
 
 static int one_removed(const char *path, const struct stat *st, int type, struct FTW *f)
@@ -97,9 +97,8 @@ static struct place *place_new(const struct mta *mta, const char *list)
 	return p;
 }
 
-static void on_record(void *arg, const void *bytes, size_t len)
+static void write_down(struct place *p, const void *bytes, size_t len)
 {
-	struct place *p = arg;
 	char name[1024] = "", old[1024] = "";
 	const struct st_queue *q;
 	struct record r;
@@ -110,8 +109,7 @@ static void on_record(void *arg, const void *bytes, size_t len)
 	assert_int_equal(r.h->task.start, 0);
 	assert_int_equal(r.h->task.tgid, p->pid);
 	assert_int_equal(q->queue, 3);
-	assert_true(r.h->time > p->last);
-	p->last = r.h->time;
+	p->now = r.h->time;
 	assert_int_equal(record_queue_name(&r, q->name, name, sizeof(name)), 0);
 	record_queue_name(&r, q->old, old, sizeof(old));
 	p->len += (size_t)snprintf(p->log + p->len, sizeof(p->log) - p->len, "%s%s %s%s%s\n",
@@ -122,6 +120,20 @@ static void on_record(void *arg, const void *bytes, size_t len)
 				   name, *old ? " from " : "", old);
 }
 
+static void on_record(void *arg, const void *bytes, size_t len)
+{
+	struct place *p = arg;
+
+	write_down(p, bytes, len);
+	assert_true(p->now > p->last);
+	p->last = p->now;
+}
+
+static void on_removal(void *arg, const void *bytes, size_t len)
+{
+	write_down(arg, bytes, len);
+}
+
 static void expect(struct place *p, const char *want)
 {
 	p->len = 0;
@@ -130,6 +142,16 @@ static void expect(struct place *p, const char *want)
 	queue_watch_take(p->w, 1000, on_record, p);
 	assert_string_equal(p->log, want);
 	assert_int_equal(queue_watch_lost(p->w), 0);
+}
+
+/* The removals that follow something else; they are taken all the same. */
+static void expect_removals(struct place *p, const char *want)
+{
+	p->len = 0;
+	p->log[0] = '\0';
+	assert_int_equal(queue_watch_read(p->w), 1);
+	queue_watch_removals(p->w, on_removal, p);
+	assert_string_equal(p->log, want);
 }
 
 static void make(const struct place *p, const char *name)
@@ -170,8 +192,16 @@ static void links_and_unlinks(void **state)
 	drop(p, "pid/1");
 	drop(p, "todo/55"); /* no rule asks for it */
 	drop(p, "mess/1/55");
+	expect_removals(p, "unlink mess/1/55\n");
 	/* the link and the unlink of mess/1/55 are one event: told where the first was */
 	expect(p, "link mess/1/55\nunlink mess/1/55\nlink todo/55\n");
+	/* one that nothing came before */
+	make(p, "intd/56");
+	link_to(p, "intd/56", "mess/0/56");
+	expect(p, "link mess/0/56\n");
+	drop(p, "mess/0/56");
+	expect_removals(p, "");
+	expect(p, "unlink mess/0/56\n");
 	place_free(p);
 }
 

@@ -165,6 +165,15 @@ void session_late_actor(void *arg, struct actor *out)
 	memcpy(out->comm, p->comm, sizeof(p->comm));
 }
 
+static void foresee(void *arg, const void *bytes, size_t len)
+{
+	struct session *s = arg;
+	struct record r;
+
+	if (!record_decode(bytes, len, &r))
+		correlate_foresee(s->correlate, &r);
+}
+
 void session_late_drain(struct session *s, probe_fn on_record)
 {
 	struct late *l = s->late;
@@ -173,6 +182,7 @@ void session_late_drain(struct session *s, probe_fn on_record)
 	if (all < 0)
 		l->unread++;
 	probe_read(s->probe, on_record, s);
+	queue_watch_removals(l->watch, foresee, s);
 	queue_watch_take(l->watch, clock_boot_ns(), on_record, s);
 	if (all == 1)
 		correlate_settle(s->correlate);

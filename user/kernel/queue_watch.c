@@ -78,28 +78,39 @@ static struct st_str put(struct queue_record *r, size_t *at, const char *s)
 	return str;
 }
 
-void queue_watch_take(struct queue_watch *w, uint64_t now, queue_watch_fn fn, void *arg)
+static void give(const struct queue_watch *w, const struct event *e, uint64_t time,
+		 queue_watch_fn fn, void *arg)
 {
 	_Alignas(8) struct queue_record r;
+	size_t used = 0;
 
+	memset(&r.q, 0, sizeof(r.q));
+	r.q.name = put(&r, &used, w->text + e->name);
+	if (e->old != SIZE_MAX)
+		r.q.old = put(&r, &used, w->text + e->old);
+	r.q.h = (struct st_header){.type = ST_QUEUE,
+				   .abi = ST_ABI,
+				   .size = (uint32_t)(sizeof(r.q) + used),
+				   .time = time,
+				   .task = {.tgid = e->pid}};
+	r.q.op = e->op;
+	r.q.queue = e->queue;
+	r.q.flags = e->flags;
+	fn(arg, &r, sizeof(r.q) + used);
+}
+
+void queue_watch_removals(const struct queue_watch *w, queue_watch_fn fn, void *arg)
+{
+	for (size_t i = 1; i < w->count; i++)
+		if (w->events[i].op == ST_OP_UNLINK)
+			give(w, &w->events[i], 0, fn, arg);
+}
+
+void queue_watch_take(struct queue_watch *w, uint64_t now, queue_watch_fn fn, void *arg)
+{
 	for (size_t i = 0; i < w->count; i++) {
-		const struct event *e = &w->events[i];
-		size_t used = 0;
-
-		memset(&r.q, 0, sizeof(r.q));
-		r.q.name = put(&r, &used, w->text + e->name);
-		if (e->old != SIZE_MAX)
-			r.q.old = put(&r, &used, w->text + e->old);
 		w->last = now > w->last ? now : w->last + 1;
-		r.q.h = (struct st_header){.type = ST_QUEUE,
-					   .abi = ST_ABI,
-					   .size = (uint32_t)(sizeof(r.q) + used),
-					   .time = w->last,
-					   .task = {.tgid = e->pid}};
-		r.q.op = e->op;
-		r.q.queue = e->queue;
-		r.q.flags = e->flags;
-		fn(arg, &r, sizeof(r.q) + used);
+		give(w, &w->events[i], w->last, fn, arg);
 	}
 	w->count = 0;
 	/* departures keep their old names there until all is read */

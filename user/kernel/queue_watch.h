@@ -53,11 +53,16 @@ void queue_watch_refresh(struct queue_watch *w);
  */
 int queue_watch_read(struct queue_watch *w);
 
+typedef void (*queue_watch_fn)(void *arg, const void *bytes, size_t len);
+
+/* Gives the removals among what was read and not taken yet, without their time, where others came
+ * before them. They stay. */
+void queue_watch_removals(const struct queue_watch *w, queue_watch_fn fn, void *arg);
+
 /*
  * Gives what was read as struct st_queue records, in the order of the events; `now` (boot ns) is
  * their time, and each comes after the one before. h.task.start and all that is not known is 0.
  */
-typedef void (*queue_watch_fn)(void *arg, const void *bytes, size_t len);
 void queue_watch_take(struct queue_watch *w, uint64_t now, queue_watch_fn fn, void *arg);
 
 /* Events that the kernel dropped, or that could not be kept. */

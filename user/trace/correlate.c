@@ -47,6 +47,7 @@ void correlate_free(struct correlate *c)
 	correlate_pickups_free(c);
 	while (c->in_flight)
 		in_flight_drop(c, c->in_flight);
+	ahead_clear(c);
 	correlate_forget_sessions(c, UINT64_MAX);
 	HASH_ITER(hh, c->injections, i, i_next)
 	{

@@ -183,6 +183,9 @@ int correlate_record(struct correlate *c, const struct record *r);
  * attempt. Call it before the first record.
  */
 void correlate_set_late(struct correlate *c);
+/* Before a round's (4): a removal among its operations. The file of a message that comes before it
+ * is not looked for. 0 or -errno. */
+int correlate_foresee(struct correlate *c, const struct record *r);
 /* The end of a round: forgets the tasks that had ended by the end of the round before. */
 void correlate_settle(struct correlate *c);
 

@@ -54,12 +54,14 @@ struct waiting {
 	uint8_t family, addr[16];  /* and its address, as struct st_queue has it; 0: not known */
 };
 
+struct message_key {
+	uint32_t queue;
+	char id[QUEUE_ID_MAX]; /* padded with NUL */
+};
+
 /* A first id whose message has not come yet. As many can lie there as the MTA is down long. */
 struct pickup {
-	struct {
-		uint32_t queue;
-		char id[QUEUE_ID_MAX];
-	} key;
+	struct message_key key;
 	uint64_t time; /* boot ns */
 	struct actor actor;
 	const char *doubt;
@@ -95,10 +97,7 @@ struct smtp_session {
 
 /* A file that is no message yet. */
 struct in_flight {
-	struct {
-		uint32_t queue;
-		char id[QUEUE_ID_MAX];
-	} key;
+	struct message_key key;
 	struct st_task task; /* that writes it */
 	bool orphan;
 	UT_hash_handle hh;
@@ -122,6 +121,7 @@ struct correlate {
 	struct smtp_session *sessions;
 	struct waiting *waiting; /* oldest first */
 	struct pickup *pickups;
+	struct removal *removals; /* correlate_ahead.c */
 	size_t origin_count, waiting_count;
 	uint64_t swept, swept_all;
 	bool late;
@@ -194,6 +194,12 @@ int in_flight_add(struct correlate *c, uint32_t queue, const char *id, const str
 void in_flight_end(struct correlate *c, struct mta_queue *queue, struct in_flight *f);
 void in_flight_drop(struct correlate *c, struct in_flight *f);
 void in_flight_find_orphans(struct correlate *c);
+
+/* correlate_ahead.c: removals that are known before they are applied */
+void ahead_add(struct correlate *c, uint32_t queue, const char *id);
+bool ahead_removed(const struct correlate *c, uint32_t queue, const char *id);
+void ahead_applied(struct correlate *c, uint32_t queue, const char *id);
+void ahead_clear(struct correlate *c);
 
 /* correlate_wait.c */
 void correlate_wait(struct correlate *c, uint64_t now);

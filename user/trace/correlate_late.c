@@ -115,6 +115,7 @@ void correlate_settle(struct correlate *c)
 	while (c->ended && c->ended->ended < c->round)
 		task_drop(c, c->ended);
 	c->round++;
+	ahead_clear(c);
 }
 
 /* Neither a program of an MTA nor part of an injection: it leaves queues alone. */

@@ -100,7 +100,9 @@ static int on_commit(struct correlate *c, struct operation *op)
 	if (i && (op->actor.run == RUN_SMTPD || op->actor.before == RUN_SMTPD) &&
 	    !injection_by_hand(i))
 		session_of_environment(i, w);
-	if (c->waiting_count < WAITING_MAX)
+	if (ahead_removed(c, op->queue_index, w->q.id))
+		w->fd = -1;
+	else if (c->waiting_count < WAITING_MAX)
 		w->fd = c->ops.open(c->ops.arg, op->queue, w->q.id);
 	else
 		w->q.no_facts = "too many messages at once to read every file";
@@ -115,6 +117,7 @@ static void on_remove(struct correlate *c, struct operation *op)
 	struct removed r = {.queue = op->queue, .time = op->raw->h.time, .actor = op->actor};
 
 	memcpy(r.id, op->change.id, sizeof(r.id));
+	ahead_applied(c, op->queue_index, op->change.id);
 	if (f) {
 		in_flight_end(c, op->queue, f);
 		r.aborted = true;
@@ -202,33 +205,58 @@ static void interpret(struct operation *op, uint32_t pid)
 				  pid, &op->change);
 }
 
-int correlate_queue(struct correlate *c, const struct record *r)
+/* Its queue and its names below it. 1; 0: it is of no queue; -errno. */
+static int read_operation(struct correlate *c, const struct record *r, struct operation *op)
 {
-	struct operation op = {.raw = (const struct st_queue *)r->h};
-	int err = record_queue_name(r, op.raw->name, op.name, sizeof(op.name));
+	int err;
 
-	if (err == -ENAMETOOLONG && names_are_short(c, op.raw))
+	*op = (struct operation){.raw = (const struct st_queue *)r->h};
+	err = record_queue_name(r, op->raw->name, op->name, sizeof(op->name));
+	if (err == -ENAMETOOLONG && names_are_short(c, op->raw))
 		return 0;
 	if (err)
 		return err;
-	op.has_old = !(op.raw->flags & ST_Q_OLD_FOREIGN) &&
-		     record_queue_name(r, op.raw->old, op.old, sizeof(op.old)) == 0;
-	op.queue_index = op.raw->queue;
-	if (op.raw->flags & ST_Q_ABSOLUTE) {
+	op->has_old = !(op->raw->flags & ST_Q_OLD_FOREIGN) &&
+		      record_queue_name(r, op->raw->old, op->old, sizeof(op->old)) == 0;
+	op->queue_index = op->raw->queue;
+	if (op->raw->flags & ST_Q_ABSOLUTE) {
 		size_t i;
 
 		for (i = 0; i < c->queue_count; i++)
-			if (below_root(&c->queues[i], op.name))
+			if (below_root(&c->queues[i], op->name))
 				break;
 		if (i == c->queue_count)
 			return 0;
-		op.queue_index = (uint32_t)i;
-		if (op.has_old && !below_root(&c->queues[i], op.old))
-			op.has_old = false;
+		op->queue_index = (uint32_t)i;
+		if (op->has_old && !below_root(&c->queues[i], op->old))
+			op->has_old = false;
 	}
-	if (op.queue_index >= c->queue_count)
+	if (op->queue_index >= c->queue_count)
 		return -EPROTO;
-	op.queue = &c->queues[op.queue_index];
+	op->queue = &c->queues[op->queue_index];
+	return 1;
+}
+
+int correlate_foresee(struct correlate *c, const struct record *r)
+{
+	struct operation op;
+	int any = read_operation(c, r, &op);
+
+	if (any <= 0)
+		return any;
+	interpret(&op, op.raw->h.task.tgid);
+	if (op.change.verb == QUEUE_REMOVE)
+		ahead_add(c, op.queue_index, op.change.id);
+	return 0;
+}
+
+int correlate_queue(struct correlate *c, const struct record *r)
+{
+	struct operation op;
+	int any = read_operation(c, r, &op);
+
+	if (any <= 0)
+		return any;
 	if (c->late && !op.raw->h.task.start) {
 		/* those that it may be of have the same pid */
 		interpret(&op, op.raw->h.task.tgid);
