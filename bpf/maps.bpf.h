@@ -228,6 +228,9 @@ struct {
 /* By enum st_lost. User space sees this memory: it looks often, and nearly always at zeros. */
 __u64 lost[ST_LOST_COUNT] __weak = {};
 
+/* User space reads what happens in the queues in its own time; nothing there is to wake it. */
+volatile __u32 queues_rest __weak = 0;
+
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(max_entries, MAX_RUNNING);

@@ -181,7 +181,8 @@ static __always_inline void submit_queue(struct queue_record *r, const struct st
 	n &= 2 * QUEUE_MASK + 1;
 	fill_header(&r->q.h, ST_QUEUE, (__u32)sizeof(r->q) + n, self);
 	/* what lands may be delivered and gone within milliseconds: user space opens it now */
-	send(r, sizeof(r->q) + n, r->q.op == ST_OP_UNLINK ? BPF_RB_NO_WAKEUP : BPF_RB_FORCE_WAKEUP,
+	send(r, sizeof(r->q) + n,
+	     queues_rest || r->q.op == ST_OP_UNLINK ? BPF_RB_NO_WAKEUP : BPF_RB_FORCE_WAKEUP,
 	     ST_LOST_RING_QUEUE);
 }
 

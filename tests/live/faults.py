@@ -138,6 +138,22 @@ def forks(run):
     return f"{forked} forks ({done[0][0]}) in {seconds:.1f} s, 500 programs by FPM; {j}"
 
 
+def pace(run):
+    """However many events there are in the queue, they do not wake the tracer more often than user/trace/pace.h says."""
+    words = []
+    for part, env in enumerate(({}, {"SPAMTRACE_QUEUE_HOOK": "syscalls"})):
+        start = time.monotonic()
+        t = run.tracer("-v", env=env)
+        run.all_exact(t, run.send(200, part))
+        seconds = time.monotonic() - start
+        woken = re.search(rb"the queues woke it (\d+) times, (\d+) of them to a rest", read(t.stderr))
+        wakes, rests = (int(n) for n in woken.groups())
+        most = (seconds / .1 + 2) * (20 + 10 + 1)
+        run.need(0 < wakes <= most, f"woken {wakes} times in {seconds:.1f} s, {most:.0f} at most")
+        words.append(f"{next(h for h in get(t.ended(), 'spamtrace.hooks') if h.startswith('queue'))}: 600 messages, woken {wakes} times, rested {rests} times in {seconds:.1f} s")
+    return "; ".join(words)
+
+
 def lossy(run, t, wanted, strict):
     run.settle(t, wanted, 0)
     status = t.stop()
@@ -278,7 +294,7 @@ def control(run):
 
 
 ROWS = (
-    ("control", control), ("storm", storm), ("forks", forks), ("tiny-ring", tiny_ring), ("stopped", stopped),
+    ("control", control), ("storm", storm), ("forks", forks), ("pace", pace), ("tiny-ring", tiny_ring), ("stopped", stopped),
     *faults_server.ROWS, *faults_output.ROWS, ("replay", replay), ("soak", soak),
 )
 

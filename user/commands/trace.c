@@ -22,6 +22,7 @@
 #include "kernel/containers.h"
 #include "kernel/procfs.h"
 #include "mail/logins.h"
+#include "trace/pace.h"
 
 #define TICK_NS 100000000ULL
 
@@ -179,14 +180,27 @@ static int session_open(struct session *s)
 	return probe_attach(s->probe, &s->exit_status);
 }
 
+enum { WAKE_RING, WAKE_TICK, WAKE_SIGNAL, WAKE_QUEUE };
+
 static int add(int epoll, int fd, uint32_t id)
 {
-	struct epoll_event ev = {.events = EPOLLIN, .data.u32 = id};
+	/* a queue does not wake again before let_queues_wake() */
+	struct epoll_event ev = {.events = id == WAKE_QUEUE ? EPOLLIN | EPOLLONESHOT : EPOLLIN,
+				 .data.u32 = id};
 
 	return epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &ev) ? -errno : 0;
 }
 
-enum { WAKE_RING, WAKE_TICK, WAKE_SIGNAL, WAKE_QUEUE };
+/* Cannot fail for a descriptor that was added. What is there already wakes at once. */
+static void let_queues_wake(struct session *s, int epoll, bool yes)
+{
+	struct epoll_event ev = {.events = EPOLLIN | EPOLLONESHOT, .data.u32 = WAKE_QUEUE};
+
+	if (session_late_fd(s) < 0)
+		probe_let_queues_wake(s->probe, yes);
+	else if (yes)
+		epoll_ctl(epoll, EPOLL_CTL_MOD, session_late_fd(s), &ev);
+}
 
 static int make_timer(void)
 {
@@ -258,9 +272,19 @@ static void on_tick(struct session *s, int fd, uint64_t *next_sample, uint64_t *
 	session_tick_sinks(s, wall);
 }
 
+/* Records are there. Where they are of the queues, these may have to rest now. */
+static void on_records(struct session *s, int epoll, bool of_queue, struct pace *pace)
+{
+	session_drain(s);
+	if (of_queue)
+		let_queues_wake(s, epoll, !pace_woken(pace, clock_boot_ns()));
+}
+
 static int loop(struct session *s, int signals)
 {
 	_close_ int epoll = epoll_create1(EPOLL_CLOEXEC), timer = make_timer();
+	const uint32_t queues = session_late_fd(s) >= 0 ? WAKE_QUEUE : WAKE_RING;
+	struct pace pace = {0};
 	uint64_t next_sample, next_look;
 	int err;
 
@@ -279,19 +303,25 @@ static int loop(struct session *s, int signals)
 	next_look = s->started_boot + 2000000000ULL;
 	while (!s->stop && !s->reader_gone) {
 		struct epoll_event ev[4];
-		int n = epoll_wait(epoll, ev, 4, -1);
+		int n = epoll_wait(epoll, ev, 4, pace_timeout(&pace, clock_boot_ns()));
 
 		if (n < 0 && errno != EINTR)
 			return -errno;
+		if (pace_rested(&pace, clock_boot_ns())) {
+			let_queues_wake(s, epoll, true);
+			session_drain(s);
+		}
 		for (int i = 0; i < n; i++) {
 			if (ev[i].data.u32 == WAKE_RING || ev[i].data.u32 == WAKE_QUEUE)
-				session_drain(s);
+				on_records(s, epoll, ev[i].data.u32 == queues, &pace);
 			else if (ev[i].data.u32 == WAKE_TICK)
 				on_tick(s, timer, &next_sample, &next_look);
 			else
 				on_signal(s, signals);
 		}
 	}
+	log_debug("the queues woke it %llu times, %llu of them to a rest",
+		  (unsigned long long)pace.wakes, (unsigned long long)pace.rests);
 	return 0;
 }
 

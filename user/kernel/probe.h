@@ -70,6 +70,10 @@ int probe_set_queue_path(struct probe *p, const char *prefix, uint32_t queue);
 /* Becomes readable when records are there. */
 int probe_fd(const struct probe *p);
 
+/* Whether what happens in a queue wakes who waits for probe_fd(); if not, it is there to be read.
+ */
+void probe_let_queues_wake(struct probe *p, bool yes);
+
 /*
  * Calls fn with every record that is there when it is called, and hardly more: under a load that
  * puts records in faster than they are read it ends all the same. Bytes are mapped read-only and

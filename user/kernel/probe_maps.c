@@ -70,6 +70,11 @@ int probe_fd(const struct probe *p)
 	return ring_buffer__epoll_fd(p->ring);
 }
 
+void probe_let_queues_wake(struct probe *p, bool yes)
+{
+	__atomic_store_n(&p->skel->bss->queues_rest, !yes, __ATOMIC_RELAXED);
+}
+
 int probe_read(struct probe *p, probe_fn fn, void *arg)
 {
 	int n;

@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "trace/pace.h"
+
+#define MS 1000000ULL
+
+bool pace_woken(struct pace *p, uint64_t now)
+{
+	if (now / PACE_WINDOW_NS != p->window) {
+		p->window = now / PACE_WINDOW_NS;
+		p->woken = 0;
+	}
+	p->wakes++;
+	if (p->woken++ < PACE_PROMPT)
+		return false;
+	p->until = now + PACE_REST_NS;
+	p->rests++;
+	return true;
+}
+
+int pace_timeout(const struct pace *p, uint64_t now)
+{
+	if (!p->until)
+		return -1;
+	return now < p->until ? (int)((p->until - now + MS - 1) / MS) : 0;
+}
+
+bool pace_rested(struct pace *p, uint64_t now)
+{
+	if (!p->until || now < p->until)
+		return false;
+	p->until = 0;
+	return true;
+}

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * How often the tracer lets the queues wake it. One message makes some five events there, and where
+ * each wakes it, that takes the server more than all the rest of tracing (docs/benchmark.md). So
+ * only so many are answered at once; beyond that the queues are left alone for a moment, and what
+ * happened meanwhile is read together. A message that is delivered within that moment is seen, but
+ * its file cannot be read. No clock and no descriptor here: times are boot ns.
+ */
+#ifndef ST_PACE_H
+#define ST_PACE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define PACE_WINDOW_NS 100000000ULL
+#define PACE_PROMPT    20          /* wake-ups of a window that are answered at once */
+#define PACE_REST_NS   10000000ULL /* how long the queues are left alone after any other */
+
+/* Zero to begin with. */
+struct pace {
+	uint64_t window;       /* its number */
+	uint32_t woken;        /* how often in it */
+	uint64_t until;        /* of the rest, 0: there is none */
+	uint64_t wakes, rests; /* since the start */
+};
+
+/* A queue has woken the tracer. true: it rests now, until pace_rested() says that it has. */
+bool pace_woken(struct pace *p, uint64_t now);
+
+/* For epoll_wait(2): milliseconds to the rest's end, rounded up; -1: there is none. */
+int pace_timeout(const struct pace *p, uint64_t now);
+
+/* Has a rest ended? Says so once. */
+bool pace_rested(struct pace *p, uint64_t now);
+
+#endif
