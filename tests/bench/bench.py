@@ -51,6 +51,11 @@ def phase_hooks(servers):
     compare("hooks", [tools.Spamtrace, tools.Syscalls, tools.NoQueue, tools.Tool], ROUNDS, servers)
 
 
+def phase_mails(servers):
+    """What it costs mails through Postfix: so many rounds that the noise of mails a second averages out."""
+    compare("mails", [tools.Spamtrace, tools.Tool], ROUNDS * 3, servers, throughput.MAILS, 2000)
+
+
 def phase_disk(servers):
     """What it costs mails through Postfix with its spool on a disk."""
     compare("disk", [tools.Spamtrace, tools.Syscalls, tools.Tool], ROUNDS, servers, throughput.ON_DISK, 4000)
@@ -85,7 +90,7 @@ def phase_load(_):
     save("load", result)
 
 
-PHASES = {"origins": phase_origins, "truth": phase_truth, "hooks": phase_hooks, "disk": phase_disk, "peers": phase_peers, "load": phase_load, "held": phase_held,
+PHASES = {"origins": phase_origins, "truth": phase_truth, "hooks": phase_hooks, "mails": phase_mails, "disk": phase_disk, "peers": phase_peers, "load": phase_load, "held": phase_held,
           "audit": phase_audit}
 
 

@@ -57,8 +57,11 @@ def numbers(line):
 
 
 def spread(values):
+    """`low` to `high` is where the true median is with 95 % (the sign test's interval); of few values, all of them."""
     values = sorted(values)
-    return {"median": statistics.median(values), "min": values[0], "max": values[-1], "n": len(values)}
+    n = len(values)
+    at = max(0, int(n / 2 - .98 * n ** .5) - 1)
+    return {"median": statistics.median(values), "min": values[0], "max": values[-1], "n": n, "low": values[at], "high": values[n - 1 - at]}
 
 
 def quantiles(values):

@@ -42,12 +42,16 @@ def own(r):
     return table([f"{r['rounds']} rounds"] + workloads, rows)
 
 
-def disk(r):
+def likely(f):
+    return f"{f['median']:.3f} ({f['low']:.3f}..{f['high']:.3f})" if f else "–"
+
+
+def postfix(r, show=ratio):
     rows = []
     for w, bare in r["bare"].items():
         rows.append([w, "bare", f"{bare['rate']['median']:.0f}", f"{bare['cpu']['median']:,.0f}",
                      f"{bare['instructions']['median'] / 1e6:.1f} million" if "instructions" in bare else "–", "–"])
-        rows += [["", tool, ratio(by[w]["rate"]), ratio(by[w]["cpu"]), ratio(by[w].get("instructions")),
+        rows += [["", tool, show(by[w]["rate"]), show(by[w]["cpu"]), show(by[w].get("instructions")),
                   f"{r['own'][tool][w]['own']['median']:.0f}"]
                  for tool, by in r["ratio"].items()]
     return table([f"{r['rounds']} rounds", "", "mails a second", "CPU, µs a mail", "instructions a mail", "the tracer's own, µs a mail"], rows)
@@ -112,7 +116,8 @@ TABLES = {
     "hooks cpu": ("hooks", lambda r: ratios(r, "cpu")),
     "hooks instructions": ("hooks", lambda r: ratios(r, "instructions")),
     "hooks own": ("hooks", own),
-    "disk": ("disk", disk),
+    "mails": ("mails", lambda r: postfix(r, likely)),
+    "disk": ("disk", postfix),
     "peers": ("peers", lambda r: ratios(r, "rate")),
     "peers cpu": ("peers", lambda r: ratios(r, "cpu")),
     "peers instructions": ("peers", lambda r: ratios(r, "instructions")),

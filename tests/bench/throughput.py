@@ -17,6 +17,11 @@ WORKLOADS = {
     "mail FPM, null": ("null", 10, "mail.php"),
     "mail FPM, Postfix": ("mta", 10, "mail.php"),
 }
+# What the bound on mails is about: an MTA, and both ways to run PHP.
+MAILS = {
+    "mail mod_php, Postfix": ("mta", 0, "mail.php"),
+    "mail FPM, Postfix": ("mta", 10, "mail.php"),
+}
 # With the spool on a disk, where each mail waits for it.
 ON_DISK = {
     "mail mod_php, Postfix on disk": ("mta", 0, "mail.php"),
@@ -26,7 +31,7 @@ PORTS = {"mta": 8081, "null": 8082, "wrap-null": 8083, "wrap-mta": 8084}
 
 
 def place(workload, wrapped=""):
-    server, plus, page = {**WORKLOADS, **ON_DISK}[workload]
+    server, plus, page = {**WORKLOADS, **MAILS, **ON_DISK}[workload]
     if "mail" not in workload:
         wrapped = ""
     return PORTS[wrapped + server] + plus, "/" + page
