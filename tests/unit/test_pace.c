@@ -74,6 +74,54 @@ static void the_bound_holds(void **state)
 	assert_in_range(p.wakes, 10 * PACE_PROMPT, 10 * most);
 }
 
+/* Woken without a pause: whether it rests. */
+static bool rests(struct pace *p, uint64_t now)
+{
+	for (int i = 0; i < PACE_PROMPT; i++)
+		assert_false(pace_woken(p, now));
+	return pace_woken(p, now);
+}
+
+static void stays_awake_where_messages_go_at_once(void **state)
+{
+	struct pace p = {0};
+	uint64_t now = START;
+
+	(void)state;
+	assert_true(rests(&p, now));
+	now = p.until;
+	assert_true(pace_rested(&p, now));
+	pace_judge(&p, 2, 1, now);
+	assert_true(pace_woken(&p, now)); /* one is nothing yet */
+	now = p.until;
+	assert_true(pace_rested(&p, now));
+	pace_judge(&p, 3, 1, now);
+	for (int i = 0; i < 10000; i++)
+		assert_false(pace_woken(&p, now + PACE_AWAKE_NS - 1));
+	assert_int_equal(pace_timeout(&p, now), -1);
+	/* and tries again */
+	assert_true(rests(&p, now + PACE_AWAKE_NS + PACE_WINDOW_NS));
+}
+
+static void rests_where_they_stay(void **state)
+{
+	struct pace p = {0};
+
+	(void)state;
+	for (uint64_t now = START, n = 0; n < 100; n++, now += PACE_WINDOW_NS) {
+		assert_true(rests(&p, now));
+		assert_true(pace_rested(&p, p.until));
+		/* now and then one goes */
+		pace_judge(&p, PACE_SAMPLE, PACE_GONE, now);
+	}
+	/* rests without a message say nothing */
+	pace_judge(&p, PACE_SAMPLE - 1, PACE_GONE, START);
+	pace_judge(&p, 0, 0, START);
+	assert_int_equal(p.files, PACE_SAMPLE - 1);
+	pace_judge(&p, 1, 1, START + 200 * PACE_WINDOW_NS);
+	assert_false(rests(&p, START + 200 * PACE_WINDOW_NS));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -81,6 +129,8 @@ int main(void)
 		cmocka_unit_test(rests_to_the_end_and_once),
 		cmocka_unit_test(a_new_window_is_prompt_again),
 		cmocka_unit_test(the_bound_holds),
+		cmocka_unit_test(stays_awake_where_messages_go_at_once),
+		cmocka_unit_test(rests_where_they_stay),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -280,6 +280,19 @@ static void on_records(struct session *s, int epoll, bool of_queue, struct pace 
 		let_queues_wake(s, epoll, !pace_woken(pace, clock_boot_ns()));
 }
 
+/* What came while the queues rested; whether they may rest again depends on what is there still. */
+static void end_rest(struct session *s, int epoll, struct pace *pace)
+{
+	struct correlate_stats before, after;
+
+	correlate_stats(s->correlate, &before);
+	let_queues_wake(s, epoll, true);
+	session_drain(s);
+	correlate_stats(s->correlate, &after);
+	pace_judge(pace, after.files - before.files, after.files_gone - before.files_gone,
+		   clock_boot_ns());
+}
+
 static int loop(struct session *s, int signals)
 {
 	_close_ int epoll = epoll_create1(EPOLL_CLOEXEC), timer = make_timer();
@@ -307,10 +320,8 @@ static int loop(struct session *s, int signals)
 
 		if (n < 0 && errno != EINTR)
 			return -errno;
-		if (pace_rested(&pace, clock_boot_ns())) {
-			let_queues_wake(s, epoll, true);
-			session_drain(s);
-		}
+		if (pace_rested(&pace, clock_boot_ns()))
+			end_rest(s, epoll, &pace);
 		for (int i = 0; i < n; i++) {
 			if (ev[i].data.u32 == WAKE_RING || ev[i].data.u32 == WAKE_QUEUE)
 				on_records(s, epoll, ev[i].data.u32 == queues, &pace);

@@ -201,6 +201,7 @@ const struct origin *correlate_origin(const struct correlate *c, uint64_t id);
 
 struct correlate_stats {
 	uint64_t bad, no_memory, origins_lost, injections_lost, forgotten;
+	uint64_t files, files_gone; /* of messages that were looked for, and of these in vain */
 	size_t tasks, origins, injections, waiting;
 };
 void correlate_stats(const struct correlate *c, struct correlate_stats *out);

@@ -76,6 +76,15 @@ static void session_of_environment(const struct injection *i, struct waiting *w)
 			w->port = (uint16_t)strtoul(i->env + at + sizeof(name) - 1, NULL, 10);
 }
 
+static void look_for_file(struct correlate *c, const struct operation *op, struct waiting *w)
+{
+	w->fd = -ENOENT;
+	if (!ahead_removed(c, op->queue_index, w->q.id))
+		w->fd = c->ops.open(c->ops.arg, op->queue, w->q.id);
+	c->stats.files++;
+	c->stats.files_gone += w->fd == -ENOENT;
+}
+
 static int on_commit(struct correlate *c, struct operation *op)
 {
 	struct in_flight *f = in_flight_find(c, op->queue_index, op->change.id);
@@ -100,10 +109,8 @@ static int on_commit(struct correlate *c, struct operation *op)
 	if (i && (op->actor.run == RUN_SMTPD || op->actor.before == RUN_SMTPD) &&
 	    !injection_by_hand(i))
 		session_of_environment(i, w);
-	if (ahead_removed(c, op->queue_index, w->q.id))
-		w->fd = -1;
-	else if (c->waiting_count < WAITING_MAX)
-		w->fd = c->ops.open(c->ops.arg, op->queue, w->q.id);
+	if (c->waiting_count < WAITING_MAX)
+		look_for_file(c, op, w);
 	else
 		w->q.no_facts = "too many messages at once to read every file";
 	wait_advance_one(c, w, w->since);

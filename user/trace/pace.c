@@ -10,7 +10,7 @@ bool pace_woken(struct pace *p, uint64_t now)
 		p->woken = 0;
 	}
 	p->wakes++;
-	if (p->woken++ < PACE_PROMPT)
+	if (p->woken++ < PACE_PROMPT || now < p->awake)
 		return false;
 	p->until = now + PACE_REST_NS;
 	p->rests++;
@@ -30,4 +30,15 @@ bool pace_rested(struct pace *p, uint64_t now)
 		return false;
 	p->until = 0;
 	return true;
+}
+
+void pace_judge(struct pace *p, uint64_t files, uint64_t gone, uint64_t now)
+{
+	p->files += files;
+	p->gone += gone;
+	if (p->gone > PACE_GONE)
+		p->awake = now + PACE_AWAKE_NS;
+	else if (p->files < PACE_SAMPLE)
+		return;
+	p->files = p->gone = 0;
 }
