@@ -421,9 +421,10 @@ ROWS = [
                                        "'X-Truth: {t};');"),
         over=(("file.path", "Command line code"), ("spamtrace.culprit.file", "Command line code"),
               ("spamtrace.culprit.line", 1))),
-    # an engine of one's own
-    cli("forge-php", ("sh", "-c", "cp $(readlink -f /usr/bin/php) /tmp/php.$$ && /tmp/php.$$ -r 'sleep(1);' && "
-                      "/tmp/php.$$ {primary} {way} '{t}'"),
+    # an engine of one's own, that the tracer has looked at
+    cli("forge-php", ("sh", "-c", "cp $(readlink -f /usr/bin/php) /tmp/php.$$ && exec /tmp/php.$$ -r 'sleep(60);' & "
+                      "while kill -0 $! && ! grep -qs php.$$: /out/spamtrace.err; do sleep .01; done; kill $!; "
+                      "exec /tmp/php.$$ {primary} {way} '{t}'"),
         attribution="inferred", why="its file is not root's", over=NOBODY),
     cli("title", PHP, way="title"), cli("copied", PHP, way="copied"), cli("thread", PHP, way="thread"),
     # an injector has the id of the one before, which was another site's
