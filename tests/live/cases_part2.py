@@ -407,6 +407,12 @@ ROWS = [
                       "QUERY_STRING=way={way}&t={t}", "php-cgi"),
         sites=(2,), source="script", attribution="inferred", why="no web server was seen to start it",
         over=(("url.domain", "shop.test"), ("client.ip", "203.0.113.66"))),
+    # a FastCGI request that no web server made, to his own pool: the script and the uid are true
+    cli("forge-fastcgi", ("sh", "-c", "python3 /src/tests/live/fastcgi.py $(($(cat /run/fpm/fpm/base) + 2)) REQUEST_METHOD=GET "
+                          "SCRIPT_FILENAME={primary} DOCUMENT_ROOT=/var/www/vhosts/blog.test/httpdocs HTTP_HOST=blog.test "
+                          "REMOTE_ADDR=203.0.113.66 QUERY_STRING='way={way}&t={t}'"), user="site2",
+        sites=(2,), source="script", attribution="inferred", why="DOCUMENT_ROOT names another vhost",
+        over=(("url.domain", "shop.test"), ("client.ip", "203.0.113.66"))),
     cli("forge-httpd", ("sh", "-c", "cp /usr/bin/timeout /tmp/httpd.$$ && mkdir /tmp/bin.$$ && mv /tmp/httpd.$$ "
                         "/tmp/bin.$$/httpd && cd /tmp/bin.$$ && ./httpd 9 sleep 1 && GATEWAY_INTERFACE=CGI/1.1 "
                         "SCRIPT_FILENAME={primary} DOCUMENT_ROOT={dir} REMOTE_ADDR=203.0.113.66 "
