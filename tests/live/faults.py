@@ -148,7 +148,7 @@ def pace(run):
         seconds = time.monotonic() - start
         woken = re.search(rb"the queues woke it (\d+) times, (\d+) of them to a rest", read(t.stderr))
         wakes, rests = (int(n) for n in woken.groups())
-        most = (seconds / .1 + 2) * (20 + 10 + 1)
+        most = (seconds / .1 + 2) * (20 + 5 + 1)
         run.need(0 < wakes <= most, f"woken {wakes} times in {seconds:.1f} s, {most:.0f} at most")
         words.append(f"{next(h for h in get(t.ended(), 'spamtrace.hooks') if h.startswith('queue'))}: 600 messages, woken {wakes} times, rested {rests} times in {seconds:.1f} s")
     return "; ".join(words)

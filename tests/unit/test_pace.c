@@ -44,34 +44,44 @@ static void rests_to_the_end_and_once(void **state)
 	assert_int_equal(pace_timeout(&p, end), -1);
 }
 
-static void a_new_window_is_prompt_again(void **state)
+/* Wakes it in the given window so often, and ends its rests. How often it rested. */
+static unsigned wake(struct pace *p, unsigned window, unsigned times)
+{
+	unsigned rested = 0;
+
+	for (unsigned i = 0; i < times; i++)
+		if (pace_woken(p, START + window * PACE_WINDOW_NS + i)) {
+			rested++;
+			assert_true(pace_rested(p, p->until));
+		}
+	return rested;
+}
+
+static void busy_as_long_as_more_comes(void **state)
 {
 	struct pace p = {0};
-	uint64_t now = START, prompt = 0;
 
 	(void)state;
-	while (!pace_woken(&p, now))
-		;
-	now = START + PACE_WINDOW_NS - 1;
-	assert_true(pace_rested(&p, now));
-	assert_true(pace_woken(&p, now));
-	now++;
-	while (!pace_woken(&p, now))
-		prompt++;
-	assert_int_equal(prompt, PACE_PROMPT);
+	assert_int_equal(wake(&p, 0, PACE_PROMPT), 0);
+	assert_int_equal(wake(&p, 1, PACE_PROMPT + 3), 3);
+	assert_int_equal(wake(&p, 2, PACE_BUSY), PACE_BUSY);
+	assert_int_equal(wake(&p, 3, PACE_BUSY - 1), PACE_BUSY - 1);
+	assert_int_equal(wake(&p, 4, PACE_PROMPT), 0);
+	assert_int_equal(wake(&p, 5, PACE_PROMPT + 1), 1);
+	/* nothing in the sixth */
+	assert_int_equal(wake(&p, 7, PACE_PROMPT), 0);
 }
 
 /* Ten thousand events a second, each a wake-up unless it rests. */
 static void the_bound_holds(void **state)
 {
 	struct pace p = {0};
-	uint64_t most = PACE_PROMPT + PACE_WINDOW_NS / PACE_REST_NS + 1;
 
 	(void)state;
 	for (uint64_t now = START; now < START + 10 * PACE_WINDOW_NS; now += 100000)
 		if (pace_timeout(&p, now) < 0 || pace_rested(&p, now))
 			pace_woken(&p, now);
-	assert_in_range(p.wakes, 10 * PACE_PROMPT, 10 * most);
+	assert_in_range(p.wakes, PACE_PROMPT, PACE_PROMPT + 10 * PACE_WINDOW_NS / PACE_REST_NS + 1);
 }
 
 /* Woken without a pause: whether it rests. */
@@ -100,7 +110,7 @@ static void stays_awake_where_messages_go_at_once(void **state)
 		assert_false(pace_woken(&p, now + PACE_AWAKE_NS - 1));
 	assert_int_equal(pace_timeout(&p, now), -1);
 	/* and tries again */
-	assert_true(rests(&p, now + PACE_AWAKE_NS + PACE_WINDOW_NS));
+	assert_true(rests(&p, now + PACE_AWAKE_NS + 2 * PACE_WINDOW_NS));
 }
 
 static void rests_where_they_stay(void **state)
@@ -108,7 +118,7 @@ static void rests_where_they_stay(void **state)
 	struct pace p = {0};
 
 	(void)state;
-	for (uint64_t now = START, n = 0; n < 100; n++, now += PACE_WINDOW_NS) {
+	for (uint64_t now = START, n = 0; n < 100; n++, now += 2 * PACE_WINDOW_NS) {
 		assert_true(rests(&p, now));
 		assert_true(pace_rested(&p, p.until));
 		/* now and then one goes */
@@ -118,8 +128,8 @@ static void rests_where_they_stay(void **state)
 	pace_judge(&p, PACE_SAMPLE - 1, PACE_GONE, START);
 	pace_judge(&p, 0, 0, START);
 	assert_int_equal(p.files, PACE_SAMPLE - 1);
-	pace_judge(&p, 1, 1, START + 200 * PACE_WINDOW_NS);
-	assert_false(rests(&p, START + 200 * PACE_WINDOW_NS));
+	pace_judge(&p, 1, 1, START + 300 * PACE_WINDOW_NS);
+	assert_false(rests(&p, START + 300 * PACE_WINDOW_NS));
 }
 
 int main(void)
@@ -127,7 +137,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(prompt_up_to_a_bound),
 		cmocka_unit_test(rests_to_the_end_and_once),
-		cmocka_unit_test(a_new_window_is_prompt_again),
+		cmocka_unit_test(busy_as_long_as_more_comes),
 		cmocka_unit_test(the_bound_holds),
 		cmocka_unit_test(stays_awake_where_messages_go_at_once),
 		cmocka_unit_test(rests_where_they_stay),

@@ -5,12 +5,17 @@
 
 bool pace_woken(struct pace *p, uint64_t now)
 {
-	if (now / PACE_WINDOW_NS != p->window) {
-		p->window = now / PACE_WINDOW_NS;
+	uint64_t window = now / PACE_WINDOW_NS;
+
+	if (window != p->window) {
+		p->busy = window == p->window + 1 &&
+			  p->woken >= (p->busy ? PACE_BUSY : PACE_PROMPT + 1);
+		p->window = window;
 		p->woken = 0;
 	}
 	p->wakes++;
-	if (p->woken++ < PACE_PROMPT || now < p->awake)
+	p->woken++;
+	if ((!p->busy && p->woken <= PACE_PROMPT) || now < p->awake)
 		return false;
 	p->until = now + PACE_REST_NS;
 	p->rests++;

@@ -2,8 +2,8 @@
 /*
  * How often the tracer lets the queues wake it. One message makes some five events there, and where
  * each wakes it, that takes the server more than all the rest of tracing (docs/benchmark.md). So
- * only so many are answered at once; beyond that the queues are left alone for a moment, and what
- * happened meanwhile is read together.
+ * only a burst is answered at once; while more comes, the queues are left alone for a moment after
+ * each wake-up, and what happened meanwhile is read together.
  *
  * A message that is delivered within that moment is seen, but its file, which tells its client and
  * its subject, is gone. So it rests only where hardly any is: while messages go as fast as they
@@ -19,7 +19,8 @@
 
 #define PACE_WINDOW_NS 100000000ULL
 #define PACE_PROMPT    20             /* wake-ups of a window that are answered at once */
-#define PACE_REST_NS   10000000ULL    /* how long the queues are left alone after any other */
+#define PACE_REST_NS   20000000ULL    /* how long the queues are left alone after any other */
+#define PACE_BUSY      4              /* so many with rests: the next window has rests, too */
 #define PACE_SAMPLE    32             /* of so many files that came during rests, */
 #define PACE_GONE      1              /* if more than so many are gone, */
 #define PACE_AWAKE_NS  10000000000ULL /* it does not rest for so long */
@@ -28,6 +29,7 @@
 struct pace {
 	uint64_t window;       /* its number */
 	uint32_t woken;        /* how often in it */
+	bool busy;             /* it began so: each wake-up leads to a rest */
 	uint64_t until;        /* of the rest, 0: there is none */
 	uint64_t awake;        /* until when there are no rests */
 	uint64_t files, gone;  /* of the sample */
