@@ -122,7 +122,6 @@ static void output_summary(struct output *o, enum action action, const struct ba
 	static const char *const hooks[] = {"fork", "queue (fexit)"}, *const notes[] = {"no PHP"};
 	struct queue_event queues[16];
 	struct loss losses[] = {{"ring-queue", lost}};
-	struct tally_totals totals;
 	char verdict[512], *line = NULL;
 	struct summary_event e = {.action = action,
 				  .sequence = ++o->sequence,
@@ -149,13 +148,7 @@ static void output_summary(struct output *o, enum action action, const struct ba
 	if (o->events >= 2 * EVENTS_MAX)
 		return;
 	o->events += 8;
-	tally_totals(o->tally, &totals);
-	e.messages = totals.messages;
-	e.attempts = totals.attempts;
-	e.connects = totals.connects;
-	e.removals = totals.removals;
-	memcpy(e.by_source, totals.by_source, sizeof(e.by_source));
-	memcpy(e.by_attribution, totals.by_attribution, sizeof(e.by_attribution));
+	tally_summary(o->tally, &e);
 	for (int by = 0; by < BY_COUNT; by++) {
 		e.rows[by] = rows[by];
 		e.row_count[by] = tally_rows(o->tally, (enum tally_by)by, rows[by], ROWS_MAX,
@@ -163,8 +156,8 @@ static void output_summary(struct output *o, enum action action, const struct ba
 	}
 	for (size_t i = 0; i < count; i++)
 		balance_event(&balances[i], 1, &queues[i]);
-	balance_verdict(balances, count, totals.messages, totals.by_attribution[ATTRIBUTION_EXACT],
-			verdict, sizeof(verdict));
+	balance_verdict(balances, count, e.messages, e.by_attribution[ATTRIBUTION_EXACT], verdict,
+			sizeof(verdict));
 	err = json_summary_line(&o->context, &e, &line, &len);
 	check_line(err, line, len);
 	if (!err)

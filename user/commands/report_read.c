@@ -307,11 +307,9 @@ static void put_rows(struct report *r, struct summary_event *out)
 void report_summary(struct report *r, struct summary_event *out)
 {
 	const struct recording_event *head = r->ended.object ? &r->ended : &r->started;
-	struct tally_totals totals;
 	json_t *agent = json_object_get(head->object, "agent");
 	json_t *os = json_object_get(json_object_get(head->object, "host"), "os");
 
-	tally_totals(r->tally, &totals);
 	*out = (struct summary_event){
 		.action = ACTION_TRACE_ENDED,
 		.sequence = head->sequence,
@@ -320,15 +318,10 @@ void report_summary(struct report *r, struct summary_event *out)
 		.kernel = json_string_value(json_object_get(os, "kernel")),
 		.host = head->host,
 		.seconds = (double)(r->last_ns - r->first_ns) / (double)NS_PER_SEC,
-		.messages = totals.messages,
-		.attempts = totals.attempts,
-		.connects = totals.connects,
-		.removals = totals.removals,
 		.hooks = r->hooks,
 		.notes = r->notes,
 	};
-	memcpy(out->by_source, totals.by_source, sizeof(out->by_source));
-	memcpy(out->by_attribution, totals.by_attribution, sizeof(out->by_attribution));
+	tally_summary(r->tally, out);
 	out->hook_count = texts_of(spamtrace_of(head, "hooks"), r->hooks, MAX_TEXTS);
 	r->own_count = 0;
 	r->note_count = texts_of(spamtrace_of(head, "notes"), r->notes, MAX_TEXTS);

@@ -131,7 +131,6 @@ void session_summary(struct session *s, enum action action)
 	struct uid_total kernel_uids[MAX_UID_ROWS];
 	struct loss losses[MAX_LOSSES];
 	struct queue_event queues[MAX_QUEUES];
-	struct tally_totals totals;
 	char verdict[512];
 	uint64_t now = clock_wall_ns();
 	struct summary_event e = {
@@ -149,13 +148,7 @@ void session_summary(struct session *s, enum action action)
 
 	e.hooks = probe_hooks(s->probe, &e.hook_count);
 	e.notes = probe_notes(s->probe, &e.note_count);
-	tally_totals(s->tally, &totals);
-	e.messages = totals.messages;
-	e.attempts = totals.attempts;
-	e.connects = totals.connects;
-	e.removals = totals.removals;
-	memcpy(e.by_source, totals.by_source, sizeof(e.by_source));
-	memcpy(e.by_attribution, totals.by_attribution, sizeof(e.by_attribution));
+	tally_summary(s->tally, &e);
 	e.loss_count = collect_losses(s, losses);
 	session_kernel_totals(s, &e, kernel_uids);
 	for (int by = 0; by < BY_COUNT; by++) {
@@ -165,8 +158,8 @@ void session_summary(struct session *s, enum action action)
 	}
 	for (size_t i = 0; i < s->queue_count; i++)
 		balance_event(&s->balances[i], now, &queues[i]);
-	balance_verdict(s->balances, s->queue_count, totals.messages,
-			totals.by_attribution[ATTRIBUTION_EXACT], verdict, sizeof(verdict));
+	balance_verdict(s->balances, s->queue_count, e.messages,
+			e.by_attribution[ATTRIBUTION_EXACT], verdict, sizeof(verdict));
 	e.verdict = action == ACTION_TRACE_ENDED ? verdict : NULL;
 	session_put_summary(s, &e);
 	if (action == ACTION_TRACE_ENDED && s->options.strict && e.loss_count)

@@ -237,3 +237,13 @@ void tally_totals(const struct tally *t, struct tally_totals *out)
 {
 	*out = t->totals;
 }
+
+void tally_summary(const struct tally *t, struct summary_event *out)
+{
+	out->messages = t->totals.messages;
+	out->attempts = t->totals.attempts;
+	out->connects = t->totals.connects;
+	out->removals = t->totals.removals;
+	memcpy(out->by_source, t->totals.by_source, sizeof(out->by_source));
+	memcpy(out->by_attribution, t->totals.by_attribution, sizeof(out->by_attribution));
+}

@@ -28,5 +28,7 @@ struct tally_totals {
 	uint64_t by_source[SOURCE_COUNT], by_attribution[ATTRIBUTION_COUNT];
 };
 void tally_totals(const struct tally *t, struct tally_totals *out);
+/* Sets what a summary says of all messages: their numbers, by source and attribution. */
+void tally_summary(const struct tally *t, struct summary_event *out);
 
 #endif
