@@ -138,6 +138,12 @@ def forks(run):
     return f"{forked} forks ({done[0][0]}) in {seconds:.1f} s, 500 programs by FPM; {j}"
 
 
+def woken(t):
+    """How often the queues woke a tracer that was given -v, and how often that led to a rest."""
+    said = re.search(rb"the queues woke it (\d+) times, (\d+) of them to a rest", read(t.stderr))
+    return (int(n) for n in said.groups())
+
+
 def pace(run):
     """However many events there are in the queue, they do not wake the tracer more often than user/trace/pace.h says."""
     words = []
@@ -146,12 +152,26 @@ def pace(run):
         t = run.tracer("-v", env=env)
         run.all_exact(t, run.send(200, part))
         seconds = time.monotonic() - start
-        woken = re.search(rb"the queues woke it (\d+) times, (\d+) of them to a rest", read(t.stderr))
-        wakes, rests = (int(n) for n in woken.groups())
+        wakes, rests = woken(t)
         most = (seconds / .1 + 2) * (20 + 5 + 1)
         run.need(0 < wakes <= most, f"woken {wakes} times in {seconds:.1f} s, {most:.0f} at most")
         words.append(f"{next(h for h in get(t.ended(), 'spamtrace.hooks') if h.startswith('queue'))}: 600 messages, woken {wakes} times, rested {rests} times in {seconds:.1f} s")
     return "; ".join(words)
+
+
+def pace_gone(run):
+    """What is delivered while the tracer rests cannot be read: then it does not rest."""
+    t = run.tracer("-v")
+    senders = [send_cli(run.prefix("cli", s), 400, "sink@localhost") for s in SITES]
+    sent = sum(fs.finish(s)[0] for s in senders)
+    wait_until("every message in the recording", lambda: t.count() >= sent)
+    t.stop()
+    mails = [r for r in t.records() if action(r) == "mail-queued"]
+    unread = sum(not get(r, "email.subject") for r in mails)
+    wakes, rests = woken(t)
+    run.need(len(mails) == sent, f"{len(mails)} of {sent} messages")
+    run.need(rests < 40 or unread < sent / 8, f"it rested {rests} times, and {unread} of {sent} messages were not read")
+    return f"{sent} messages, woken {wakes} times, rested {rests} times; {unread} were gone before they could be read"
 
 
 def lossy(run, t, wanted, strict):
@@ -294,7 +314,7 @@ def control(run):
 
 
 ROWS = (
-    ("control", control), ("storm", storm), ("forks", forks), ("pace", pace), ("tiny-ring", tiny_ring), ("stopped", stopped),
+    ("control", control), ("storm", storm), ("forks", forks), ("pace", pace), ("pace-gone", pace_gone), ("tiny-ring", tiny_ring), ("stopped", stopped),
     *faults_server.ROWS, *faults_output.ROWS, ("replay", replay), ("soak", soak),
 )
 
