@@ -516,7 +516,9 @@ static void step(struct world *w, uint32_t *queue, const char *line)
 	else if (!strcmp(verb, "tick")) {
 		w->sim.now += pid * 1000000000ULL;
 		correlate_tick(w->c, w->sim.now);
-	} else if (!strcmp(verb, "flush"))
+	} else if (!strcmp(verb, "wait")) /* milliseconds */
+		w->sim.now += pid * 1000000ULL;
+	else if (!strcmp(verb, "flush"))
 		correlate_flush(w->c);
 	else if (!strcmp(verb, "peer"))
 		snprintf(w->sim.peer, sizeof(w->sim.peer), "%.15s", a);

@@ -11,7 +11,7 @@
 
 static void prompt_up_to_a_bound(void **state)
 {
-	struct pace p = {0};
+	struct pace p = {.stayed = PACE_STAYED};
 	uint64_t now = START;
 
 	(void)state;
@@ -26,7 +26,7 @@ static void prompt_up_to_a_bound(void **state)
 
 static void rests_to_the_end_and_once(void **state)
 {
-	struct pace p = {0};
+	struct pace p = {.stayed = PACE_STAYED};
 	uint64_t end;
 
 	(void)state;
@@ -59,7 +59,7 @@ static unsigned wake(struct pace *p, unsigned window, unsigned times)
 
 static void busy_as_long_as_more_comes(void **state)
 {
-	struct pace p = {0};
+	struct pace p = {.stayed = PACE_STAYED};
 
 	(void)state;
 	assert_int_equal(wake(&p, 0, PACE_PROMPT), 0);
@@ -75,7 +75,7 @@ static void busy_as_long_as_more_comes(void **state)
 /* Ten thousand events a second, each a wake-up unless it rests. */
 static void the_bound_holds(void **state)
 {
-	struct pace p = {0};
+	struct pace p = {.stayed = PACE_STAYED};
 
 	(void)state;
 	for (uint64_t now = START; now < START + 10 * PACE_WINDOW_NS; now += 100000)
@@ -92,44 +92,36 @@ static bool rests(struct pace *p, uint64_t now)
 	return pace_woken(p, now);
 }
 
-static void stays_awake_where_messages_go_at_once(void **state)
+/* Neither before it is known that messages stay, nor for a while after one that did not. */
+static void rests_where_messages_stay(void **state)
 {
 	struct pace p = {0};
 	uint64_t now = START;
 
 	(void)state;
-	assert_true(rests(&p, now));
-	now = p.until;
-	assert_true(pace_rested(&p, now));
-	pace_judge(&p, 2, 1, now);
-	assert_true(pace_woken(&p, now)); /* one is nothing yet */
-	now = p.until;
-	assert_true(pace_rested(&p, now));
-	pace_judge(&p, 3, 1, now);
-	for (int i = 0; i < 10000; i++)
+	pace_judge(&p, PACE_STAYED - 1, 0, now);
+	for (int i = 0; i < 1000; i++)
+		assert_false(pace_woken(&p, now));
+	pace_judge(&p, PACE_STAYED, 0, now);
+	assert_true(pace_woken(&p, now));
+	assert_true(pace_rested(&p, p.until));
+	/* many more stay than go */
+	pace_judge(&p, 2 * PACE_STAYED, 1, now);
+	pace_judge(&p, 4 * PACE_STAYED, 1, now);
+	for (int i = 0; i < 1000; i++)
 		assert_false(pace_woken(&p, now + PACE_AWAKE_NS - 1));
 	assert_int_equal(pace_timeout(&p, now), -1);
-	/* and tries again */
-	assert_true(rests(&p, now + PACE_AWAKE_NS + 2 * PACE_WINDOW_NS));
-}
-
-static void rests_where_they_stay(void **state)
-{
-	struct pace p = {0};
-
-	(void)state;
-	for (uint64_t now = START, n = 0; n < 100; n++, now += 2 * PACE_WINDOW_NS) {
-		assert_true(rests(&p, now));
-		assert_true(pace_rested(&p, p.until));
-		/* now and then one goes */
-		pace_judge(&p, PACE_SAMPLE, PACE_GONE, now);
-	}
-	/* rests without a message say nothing */
-	pace_judge(&p, PACE_SAMPLE - 1, PACE_GONE, START);
-	pace_judge(&p, 0, 0, START);
-	assert_int_equal(p.files, PACE_SAMPLE - 1);
-	pace_judge(&p, 1, 1, START + 300 * PACE_WINDOW_NS);
-	assert_false(rests(&p, START + 300 * PACE_WINDOW_NS));
+	now += PACE_AWAKE_NS + 2 * PACE_WINDOW_NS;
+	assert_true(rests(&p, now));
+	assert_true(pace_rested(&p, p.until));
+	/* the time alone is not enough */
+	pace_judge(&p, 4 * PACE_STAYED, 2, now);
+	now += PACE_AWAKE_NS + 2 * PACE_WINDOW_NS;
+	assert_false(rests(&p, now));
+	pace_judge(&p, 5 * PACE_STAYED - 1, 2, now);
+	assert_false(pace_woken(&p, now));
+	pace_judge(&p, 5 * PACE_STAYED, 2, now);
+	assert_true(pace_woken(&p, now));
 }
 
 int main(void)
@@ -139,8 +131,7 @@ int main(void)
 		cmocka_unit_test(rests_to_the_end_and_once),
 		cmocka_unit_test(busy_as_long_as_more_comes),
 		cmocka_unit_test(the_bound_holds),
-		cmocka_unit_test(stays_awake_where_messages_go_at_once),
-		cmocka_unit_test(rests_where_they_stay),
+		cmocka_unit_test(rests_where_messages_stay),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

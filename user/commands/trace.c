@@ -272,25 +272,21 @@ static void on_tick(struct session *s, int fd, uint64_t *next_sample, uint64_t *
 	session_tick_sinks(s, wall);
 }
 
+static void drain(struct session *s, struct pace *pace)
+{
+	struct correlate_stats stats;
+
+	session_drain(s);
+	correlate_stats(s->correlate, &stats);
+	pace_judge(pace, stats.commits, stats.brief, clock_boot_ns());
+}
+
 /* Records are there. Where they are of the queues, these may have to rest now. */
 static void on_records(struct session *s, int epoll, bool of_queue, struct pace *pace)
 {
-	session_drain(s);
+	drain(s, pace);
 	if (of_queue)
 		let_queues_wake(s, epoll, !pace_woken(pace, clock_boot_ns()));
-}
-
-/* What came while the queues rested; whether they may rest again depends on what is there still. */
-static void end_rest(struct session *s, int epoll, struct pace *pace)
-{
-	struct correlate_stats before, after;
-
-	correlate_stats(s->correlate, &before);
-	let_queues_wake(s, epoll, true);
-	session_drain(s);
-	correlate_stats(s->correlate, &after);
-	pace_judge(pace, after.files - before.files, after.files_gone - before.files_gone,
-		   clock_boot_ns());
 }
 
 static int loop(struct session *s, int signals)
@@ -320,8 +316,10 @@ static int loop(struct session *s, int signals)
 
 		if (n < 0 && errno != EINTR)
 			return -errno;
-		if (pace_rested(&pace, clock_boot_ns()))
-			end_rest(s, epoll, &pace);
+		if (pace_rested(&pace, clock_boot_ns())) {
+			let_queues_wake(s, epoll, true);
+			drain(s, &pace);
+		}
 		for (int i = 0; i < n; i++) {
 			if (ev[i].data.u32 == WAKE_RING || ev[i].data.u32 == WAKE_QUEUE)
 				on_records(s, epoll, ev[i].data.u32 == queues, &pace);

@@ -110,6 +110,13 @@ struct bounced {
 	char id[QUEUE_ID_MAX];
 };
 
+/* A message that came, for as long as few came after it. */
+struct arrived {
+	const struct mta_queue *queue;
+	uint64_t time;
+	char id[QUEUE_ID_MAX];
+};
+
 struct correlate {
 	struct correlate_ops ops;
 	struct mta_queue *queues;
@@ -134,6 +141,8 @@ struct correlate {
 		uint64_t time, count;
 	} losses[64];
 	size_t loss_at;
+	struct arrived arrived[256];
+	size_t arrived_at;
 	struct bounced bounced[256];
 	size_t bounced_at;
 	struct correlate_stats stats;

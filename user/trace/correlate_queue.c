@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/cleanup.h"
 #include "trace/correlate_internal.h"
 
 /* More waiting messages than this are reported without facts. */
@@ -76,13 +77,31 @@ static void session_of_environment(const struct injection *i, struct waiting *w)
 			w->port = (uint16_t)strtoul(i->env + at + sizeof(name) - 1, NULL, 10);
 }
 
-static void look_for_file(struct correlate *c, const struct operation *op, struct waiting *w)
+static void note_commit(struct correlate *c, const struct operation *op)
 {
-	w->fd = -ENOENT;
-	if (!ahead_removed(c, op->queue_index, w->q.id))
-		w->fd = c->ops.open(c->ops.arg, op->queue, w->q.id);
-	c->stats.files++;
-	c->stats.files_gone += w->fd == -ENOENT;
+	struct arrived *a = &c->arrived[c->arrived_at++ % array_size(c->arrived)];
+
+	c->stats.commits++;
+	a->queue = op->queue;
+	a->time = op->raw->h.time;
+	memcpy(a->id, op->change.id, sizeof(a->id));
+}
+
+static void note_removal(struct correlate *c, const struct operation *op)
+{
+	uint64_t now = op->raw->h.time;
+
+	/* newest first, as far back as is of interest */
+	for (size_t n = 1; n <= array_size(c->arrived); n++) {
+		struct arrived *a = &c->arrived[(c->arrived_at - n) % array_size(c->arrived)];
+
+		if (!a->queue || now > a->time + CORRELATE_BRIEF_NS)
+			return;
+		if (a->queue == op->queue && !strcmp(a->id, op->change.id)) {
+			c->stats.brief++;
+			return;
+		}
+	}
 }
 
 static int on_commit(struct correlate *c, struct operation *op)
@@ -96,6 +115,7 @@ static int on_commit(struct correlate *c, struct operation *op)
 	if (f)
 		in_flight_end(c, op->queue, f);
 	c->ops.counted(c->ops.arg, op->queue, 1, false);
+	note_commit(c, op);
 	w = wait_new(c, op);
 	if (!w)
 		return -ENOMEM;
@@ -109,8 +129,10 @@ static int on_commit(struct correlate *c, struct operation *op)
 	if (i && (op->actor.run == RUN_SMTPD || op->actor.before == RUN_SMTPD) &&
 	    !injection_by_hand(i))
 		session_of_environment(i, w);
-	if (c->waiting_count < WAITING_MAX)
-		look_for_file(c, op, w);
+	if (ahead_removed(c, op->queue_index, w->q.id))
+		w->fd = -1;
+	else if (c->waiting_count < WAITING_MAX)
+		w->fd = c->ops.open(c->ops.arg, op->queue, w->q.id);
 	else
 		w->q.no_facts = "too many messages at once to read every file";
 	wait_advance_one(c, w, w->since);
@@ -125,6 +147,7 @@ static void on_remove(struct correlate *c, struct operation *op)
 
 	memcpy(r.id, op->change.id, sizeof(r.id));
 	ahead_applied(c, op->queue_index, op->change.id);
+	note_removal(c, op);
 	if (f) {
 		in_flight_end(c, op->queue, f);
 		r.aborted = true;

@@ -15,7 +15,7 @@ bool pace_woken(struct pace *p, uint64_t now)
 	}
 	p->wakes++;
 	p->woken++;
-	if ((!p->busy && p->woken <= PACE_PROMPT) || now < p->awake)
+	if ((!p->busy && p->woken <= PACE_PROMPT) || p->stayed < PACE_STAYED || now < p->awake)
 		return false;
 	p->until = now + PACE_REST_NS;
 	p->rests++;
@@ -37,13 +37,14 @@ bool pace_rested(struct pace *p, uint64_t now)
 	return true;
 }
 
-void pace_judge(struct pace *p, uint64_t files, uint64_t gone, uint64_t now)
+void pace_judge(struct pace *p, uint64_t commits, uint64_t brief, uint64_t now)
 {
-	p->files += files;
-	p->gone += gone;
-	if (p->gone > PACE_GONE)
+	if (brief != p->brief) {
+		p->stayed = 0;
 		p->awake = now + PACE_AWAKE_NS;
-	else if (p->files < PACE_SAMPLE)
-		return;
-	p->files = p->gone = 0;
+	} else {
+		p->stayed += commits - p->commits;
+	}
+	p->commits = commits;
+	p->brief = brief;
 }

@@ -6,8 +6,8 @@
  * each wake-up, and what happened meanwhile is read together.
  *
  * A message that is delivered within that moment is seen, but its file, which tells its client and
- * its subject, is gone. So it rests only where hardly any is: while messages go as fast as they
- * come, every event is answered at once, and from time to time it is tried whether they still do.
+ * its subject, is gone. So it rests only where messages stay: one that leaves at once is the last
+ * that is risked for a minute, and none is before so many have come and stayed.
  *
  * No clock and no descriptor here: times are boot ns.
  */
@@ -18,22 +18,22 @@
 #include <stdint.h>
 
 #define PACE_WINDOW_NS 100000000ULL
-#define PACE_PROMPT    20             /* wake-ups of a window that are answered at once */
-#define PACE_REST_NS   20000000ULL    /* how long the queues are left alone after any other */
-#define PACE_BUSY      4              /* so many with rests: the next window has rests, too */
-#define PACE_SAMPLE    32             /* of so many files that came during rests, */
-#define PACE_GONE      1              /* if more than so many are gone, */
-#define PACE_AWAKE_NS  10000000000ULL /* it does not rest for so long */
+#define PACE_PROMPT    20          /* wake-ups of a window that are answered at once */
+#define PACE_REST_NS   20000000ULL /* how long the queues are left alone after any other */
+#define PACE_BUSY      4           /* so many with rests: the next window has rests, too */
+#define PACE_STAYED    64          /* it does not rest before so many messages came and stayed, */
+#define PACE_AWAKE_NS  60000000000ULL /* nor for so long after one that did not */
 
 /* Zero to begin with. */
 struct pace {
-	uint64_t window;       /* its number */
-	uint32_t woken;        /* how often in it */
-	bool busy;             /* it began so: each wake-up leads to a rest */
-	uint64_t until;        /* of the rest, 0: there is none */
-	uint64_t awake;        /* until when there are no rests */
-	uint64_t files, gone;  /* of the sample */
-	uint64_t wakes, rests; /* since the start */
+	uint64_t window;         /* its number */
+	uint32_t woken;          /* how often in it */
+	bool busy;               /* it began so: each wake-up leads to a rest */
+	uint64_t until;          /* of the rest, 0: there is none */
+	uint64_t awake;          /* until when there are no rests */
+	uint64_t stayed;         /* messages since the last that did not */
+	uint64_t commits, brief; /* as told last */
+	uint64_t wakes, rests;   /* since the start */
 };
 
 /* A queue has woken the tracer. true: it rests now, until pace_rested() says that it has. */
@@ -45,7 +45,8 @@ int pace_timeout(const struct pace *p, uint64_t now);
 /* Has a rest ended? Says so once. */
 bool pace_rested(struct pace *p, uint64_t now);
 
-/* Of the messages that came during a rest: `files` that were looked for, `gone` of them in vain. */
-void pace_judge(struct pace *p, uint64_t files, uint64_t gone, uint64_t now);
+/* How many messages have come since the start, and how many of them left at once (correlate_stats).
+ */
+void pace_judge(struct pace *p, uint64_t commits, uint64_t brief, uint64_t now);
 
 #endif
