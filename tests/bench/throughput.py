@@ -70,7 +70,7 @@ def turn(tool, workloads, milliseconds, servers):
         return {w: measure_one(w, milliseconds, servers, tool) for w in workloads}
     finally:
         tool.stop()
-        if any("defers" in w for w in workloads):
+        if any("Postfix" in w for w in workloads):
             # each turn begins with an empty queue
             subprocess.run(["postsuper", "-d", "ALL"], check=True, stderr=subprocess.DEVNULL)
 

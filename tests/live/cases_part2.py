@@ -408,9 +408,10 @@ ROWS = [
         sites=(2,), source="script", attribution="inferred", why="no web server was seen to start it",
         over=(("url.domain", "shop.test"), ("client.ip", "203.0.113.66"))),
     # a FastCGI request that no web server made, to his own pool: the script and the uid are true
-    cli("forge-fastcgi", ("sh", "-c", "python3 /src/tests/live/fastcgi.py $(($(cat /run/fpm/fpm/base) + 2)) REQUEST_METHOD=GET "
-                          "SCRIPT_FILENAME={primary} DOCUMENT_ROOT=/var/www/vhosts/blog.test/httpdocs HTTP_HOST=blog.test "
-                          "REMOTE_ADDR=203.0.113.66 QUERY_STRING='way={way}&t={t}'"), user="site2",
+    cli("forge-fastcgi", ("sh", "-c", "env -i REQUEST_METHOD=GET SCRIPT_FILENAME={primary} HTTP_HOST=blog.test "
+                          "DOCUMENT_ROOT=/var/www/vhosts/blog.test/httpdocs REMOTE_ADDR=203.0.113.66 "
+                          "QUERY_STRING='way={way}&t={t}' /usr/bin/cgi-fcgi -bind -connect "
+                          "127.0.0.1:$(($(cat /run/fpm/fpm/base) + 2))"), user="site2",
         sites=(2,), source="script", attribution="inferred", why="DOCUMENT_ROOT names another vhost",
         over=(("url.domain", "shop.test"), ("client.ip", "203.0.113.66"))),
     cli("forge-httpd", ("sh", "-c", "cp /usr/bin/timeout /tmp/httpd.$$ && mkdir /tmp/bin.$$ && mv /tmp/httpd.$$ "

@@ -138,6 +138,11 @@ def forks(run):
     return f"{forked} forks ({done[0][0]}) in {seconds:.1f} s, 500 programs by FPM; {j}"
 
 
+def constant(name):
+    """One of user/trace/pace.h."""
+    return int(re.search(rb"#define %s +(\d+)" % name.encode(), read("/src/user/trace/pace.h")).group(1))
+
+
 def woken(t):
     """How often the queues woke a tracer that was given -v, and how often that led to a rest."""
     said = re.search(rb"the queues woke it (\d+) times, (\d+) of them to a rest", read(t.stderr))
@@ -153,7 +158,9 @@ def pace(run):
         run.all_exact(t, run.send(200, part))
         seconds = time.monotonic() - start
         wakes, rests = woken(t)
-        most = (seconds / .1 + 2) * (20 + 5 + 1)
+        windows = seconds * 1e9 / constant("PACE_WINDOW_NS") + 2
+        # and there are no rests before so many messages, of at most 6 events each
+        most = windows * (constant("PACE_PROMPT") + constant("PACE_WINDOW_NS") // constant("PACE_REST_NS") + 1) + 6 * constant("PACE_STAYED")
         run.need(0 < wakes <= most, f"woken {wakes} times in {seconds:.1f} s, {most:.0f} at most")
         words.append(f"{next(h for h in get(t.ended(), 'spamtrace.hooks') if h.startswith('queue'))}: 600 messages, woken {wakes} times, rested {rests} times in {seconds:.1f} s")
     return "; ".join(words)

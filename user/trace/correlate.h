@@ -199,12 +199,9 @@ void correlate_flush(struct correlate *c);
 /* An origin that something still refers to, NULL otherwise. */
 const struct origin *correlate_origin(const struct correlate *c, uint64_t id);
 
-/* Who is woken a little later may not find the file of one that was so short in its queue. */
-#define CORRELATE_BRIEF_NS 60000000ULL
-
 struct correlate_stats {
 	uint64_t bad, no_memory, origins_lost, injections_lost, forgotten;
-	uint64_t commits, brief; /* messages that came, and that left within CORRELATE_BRIEF_NS */
+	uint64_t commits, brief; /* messages that came, and that left within PACE_BRIEF_NS */
 	size_t tasks, origins, injections, waiting;
 };
 void correlate_stats(const struct correlate *c, struct correlate_stats *out);

@@ -3,9 +3,7 @@
  * Removals that were read together with what came before them: by then the message's file is gone,
  * and looking for it in all the places where it might be would cost more than the rest of it.
  */
-#include <errno.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "trace/correlate_internal.h"
 
@@ -17,10 +15,9 @@ struct removal {
 
 static struct removal *find(const struct correlate *c, uint32_t queue, const char *id)
 {
-	struct message_key key = {.queue = queue};
+	struct message_key key = message_key(queue, id);
 	struct removal *r = NULL;
 
-	memcpy(key.id, id, strnlen(id, sizeof(key.id) - 1));
 	HASH_FIND(hh, c->removals, &key, sizeof(key), r);
 	return r;
 }
@@ -33,8 +30,7 @@ void ahead_add(struct correlate *c, uint32_t queue, const char *id)
 		r = calloc(1, sizeof(*r));
 		if (!r)
 			return; /* its file is looked for in vain */
-		r->key.queue = queue;
-		memcpy(r->key.id, id, strnlen(id, sizeof(r->key.id) - 1));
+		r->key = message_key(queue, id);
 		HASH_ADD(hh, c->removals, key, sizeof(r->key), r);
 	}
 	r->count++;

@@ -8,11 +8,10 @@
 
 struct in_flight *in_flight_find(const struct correlate *c, uint32_t queue, const char *id)
 {
-	struct in_flight probe = {0}, *f = NULL;
+	struct message_key key = message_key(queue, id);
+	struct in_flight *f = NULL;
 
-	probe.key.queue = queue;
-	memcpy(probe.key.id, id, strnlen(id, sizeof(probe.key.id) - 1));
-	HASH_FIND(hh, c->in_flight, &probe.key, sizeof(probe.key), f);
+	HASH_FIND(hh, c->in_flight, &key, sizeof(key), f);
 	return f;
 }
 
@@ -25,9 +24,8 @@ int in_flight_add(struct correlate *c, uint32_t queue, const char *id, const str
 	f = calloc(1, sizeof(*f));
 	if (!f)
 		return -ENOMEM;
-	f->key.queue = queue;
+	f->key = message_key(queue, id);
 	f->task = *task;
-	memcpy(f->key.id, id, strnlen(id, sizeof(f->key.id) - 1));
 	HASH_ADD(hh, c->in_flight, key, sizeof(f->key), f);
 	return 0;
 }

@@ -3,6 +3,8 @@
 #ifndef ST_CORRELATE_INTERNAL_H
 #define ST_CORRELATE_INTERNAL_H
 
+#include <string.h>
+
 #include "trace/correlate.h"
 
 #define NS_PER_S 1000000000ULL
@@ -59,6 +61,14 @@ struct message_key {
 	char id[QUEUE_ID_MAX]; /* padded with NUL */
 };
 
+static inline struct message_key message_key(uint32_t queue, const char *id)
+{
+	struct message_key key = {.queue = queue};
+
+	memcpy(key.id, id, strnlen(id, sizeof(key.id) - 1));
+	return key;
+}
+
 /* A first id whose message has not come yet. As many can lie there as the MTA is down long. */
 struct pickup {
 	struct message_key key;
@@ -103,18 +113,14 @@ struct in_flight {
 	UT_hash_handle hh;
 };
 
-/* A message whose bounce was queued at `time`. */
-struct bounced {
-	const struct mta_queue *queue;
-	uint64_t time;
-	char id[QUEUE_ID_MAX];
-};
-
-/* A message that came, for as long as few came after it. */
-struct arrived {
-	const struct mta_queue *queue;
-	uint64_t time;
-	char id[QUEUE_ID_MAX];
+/* What happened last to messages, and when (boot ns); the oldest are overwritten. */
+struct recent {
+	struct {
+		const struct mta_queue *queue;
+		uint64_t time;
+		char id[QUEUE_ID_MAX];
+	} of[256];
+	size_t at;
 };
 
 struct correlate {
@@ -141,10 +147,7 @@ struct correlate {
 		uint64_t time, count;
 	} losses[64];
 	size_t loss_at;
-	struct arrived arrived[256];
-	size_t arrived_at;
-	struct bounced bounced[256];
-	size_t bounced_at;
+	struct recent arrived, bounced; /* they came; their bounce was queued */
 	struct correlate_stats stats;
 };
 
@@ -203,6 +206,12 @@ int in_flight_add(struct correlate *c, uint32_t queue, const char *id, const str
 void in_flight_end(struct correlate *c, struct mta_queue *queue, struct in_flight *f);
 void in_flight_drop(struct correlate *c, struct in_flight *f);
 void in_flight_find_orphans(struct correlate *c);
+
+/* correlate_recent.c */
+void recent_note(struct recent *r, const struct mta_queue *queue, const char *id, uint64_t time);
+/* Was it noted less than `ns` before now? */
+bool recent_has(const struct recent *r, const struct mta_queue *queue, const char *id, uint64_t now,
+		uint64_t ns);
 
 /* correlate_ahead.c: removals that are known before they are applied */
 void ahead_add(struct correlate *c, uint32_t queue, const char *id);

@@ -19,11 +19,10 @@
 
 static struct pickup *pickup_find(const struct correlate *c, uint32_t queue, const char *id)
 {
-	struct pickup probe = {0}, *p = NULL;
+	struct message_key key = message_key(queue, id);
+	struct pickup *p = NULL;
 
-	probe.key.queue = queue;
-	memcpy(probe.key.id, id, strnlen(id, sizeof(probe.key.id) - 1));
-	HASH_FIND(hh, c->pickups, &probe.key, sizeof(probe.key), p);
+	HASH_FIND(hh, c->pickups, &key, sizeof(key), p);
 	return p;
 }
 
@@ -53,8 +52,7 @@ int correlate_pickup_started(struct correlate *c, const struct operation *op)
 	p->doubt = op->doubt;
 	p->injection = i;
 	p->origin_lost = lost;
-	p->key.queue = op->queue_index;
-	memcpy(p->key.id, op->change.id, sizeof(p->key.id));
+	p->key = message_key(op->queue_index, op->change.id);
 	HASH_ADD(hh, c->pickups, key, sizeof(p->key), p);
 	return 0;
 }

@@ -8,8 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/cleanup.h"
 #include "trace/correlate_internal.h"
+#include "trace/pace.h"
 
 /* More waiting messages than this are reported without facts. */
 #define WAITING_MAX 20000
@@ -77,33 +77,6 @@ static void session_of_environment(const struct injection *i, struct waiting *w)
 			w->port = (uint16_t)strtoul(i->env + at + sizeof(name) - 1, NULL, 10);
 }
 
-static void note_commit(struct correlate *c, const struct operation *op)
-{
-	struct arrived *a = &c->arrived[c->arrived_at++ % array_size(c->arrived)];
-
-	c->stats.commits++;
-	a->queue = op->queue;
-	a->time = op->raw->h.time;
-	memcpy(a->id, op->change.id, sizeof(a->id));
-}
-
-static void note_removal(struct correlate *c, const struct operation *op)
-{
-	uint64_t now = op->raw->h.time;
-
-	/* newest first, as far back as is of interest */
-	for (size_t n = 1; n <= array_size(c->arrived); n++) {
-		struct arrived *a = &c->arrived[(c->arrived_at - n) % array_size(c->arrived)];
-
-		if (!a->queue || now > a->time + CORRELATE_BRIEF_NS)
-			return;
-		if (a->queue == op->queue && !strcmp(a->id, op->change.id)) {
-			c->stats.brief++;
-			return;
-		}
-	}
-}
-
 static int on_commit(struct correlate *c, struct operation *op)
 {
 	struct in_flight *f = in_flight_find(c, op->queue_index, op->change.id);
@@ -115,7 +88,8 @@ static int on_commit(struct correlate *c, struct operation *op)
 	if (f)
 		in_flight_end(c, op->queue, f);
 	c->ops.counted(c->ops.arg, op->queue, 1, false);
-	note_commit(c, op);
+	c->stats.commits++;
+	recent_note(&c->arrived, op->queue, op->change.id, op->raw->h.time);
 	w = wait_new(c, op);
 	if (!w)
 		return -ENOMEM;
@@ -147,7 +121,8 @@ static void on_remove(struct correlate *c, struct operation *op)
 
 	memcpy(r.id, op->change.id, sizeof(r.id));
 	ahead_applied(c, op->queue_index, op->change.id);
-	note_removal(c, op);
+	c->stats.brief +=
+		recent_has(&c->arrived, op->queue, op->change.id, op->raw->h.time, PACE_BRIEF_NS);
 	if (f) {
 		in_flight_end(c, op->queue, f);
 		r.aborted = true;

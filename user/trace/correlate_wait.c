@@ -44,23 +44,8 @@ static bool may_be_bounce(const struct waiting *w)
 
 static void note_bounced(struct correlate *c, const struct waiting *w)
 {
-	struct bounced *b = &c->bounced[c->bounced_at++ % array_size(c->bounced)];
-
-	if (!is_bounce(w) || !w->q.facts.parent_id[0])
-		return;
-	b->queue = w->q.queue;
-	b->time = w->q.time;
-	memcpy(b->id, w->q.facts.parent_id, sizeof(b->id));
-}
-
-static bool was_bounced(const struct correlate *c, const struct mta_queue *queue, const char *id,
-			uint64_t now)
-{
-	for (size_t i = 0; i < array_size(c->bounced); i++)
-		if (c->bounced[i].queue == queue && now - c->bounced[i].time < BOUNCED_NS &&
-		    !strcmp(c->bounced[i].id, id))
-			return true;
-	return false;
+	if (is_bounce(w) && w->q.facts.parent_id[0])
+		recent_note(&c->bounced, w->q.queue, w->q.facts.parent_id, w->q.time);
 }
 
 /* Will a removal tell what it bounces? */
@@ -330,7 +315,8 @@ bool wait_ends_bounced(struct correlate *c, const struct operation *op)
 			of = w;
 	}
 	if (!of)
-		return was_bounced(c, op->queue, op->change.id, op->raw->h.time);
+		return recent_has(&c->bounced, op->queue, op->change.id, op->raw->h.time,
+				  BOUNCED_NS);
 	memcpy(of->q.facts.parent_id, op->change.id, sizeof(of->q.facts.parent_id));
 	emit(c, of);
 	wait_remove(c, of);

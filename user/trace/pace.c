@@ -42,8 +42,11 @@ void pace_judge(struct pace *p, uint64_t commits, uint64_t brief, uint64_t now)
 	if (brief != p->brief) {
 		p->stayed = 0;
 		p->awake = now + PACE_AWAKE_NS;
-	} else {
+	} else if (commits != p->commits && p->stayed < PACE_STAYED) {
 		p->stayed += commits - p->commits;
+		/* these may leave yet */
+		if (p->awake < now + PACE_BRIEF_NS)
+			p->awake = now + PACE_BRIEF_NS;
 	}
 	p->commits = commits;
 	p->brief = brief;

@@ -21,6 +21,7 @@
 #define PACE_PROMPT    20          /* wake-ups of a window that are answered at once */
 #define PACE_REST_NS   20000000ULL /* how long the queues are left alone after any other */
 #define PACE_BUSY      4           /* so many with rests: the next window has rests, too */
+#define PACE_BRIEF_NS  60000000ULL /* who left within that did not stay */
 #define PACE_STAYED    64          /* it does not rest before so many messages came and stayed, */
 #define PACE_AWAKE_NS  60000000000ULL /* nor for so long after one that did not */
 

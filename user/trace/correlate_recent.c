@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "trace/correlate_internal.h"
+
+void recent_note(struct recent *r, const struct mta_queue *queue, const char *id, uint64_t time)
+{
+	size_t i = r->at++ % array_size(r->of);
+
+	r->of[i].queue = queue;
+	r->of[i].time = time;
+	memcpy(r->of[i].id, id, sizeof(r->of[i].id));
+}
+
+bool recent_has(const struct recent *r, const struct mta_queue *queue, const char *id, uint64_t now,
+		uint64_t ns)
+{
+	for (size_t i = 0; i < array_size(r->of); i++)
+		if (r->of[i].queue == queue && now - r->of[i].time < ns && !strcmp(r->of[i].id, id))
+			return true;
+	return false;
+}
