@@ -76,6 +76,16 @@ static void watch_path(struct session *s, const char *directory, size_t i)
 	}
 }
 
+/* Nobody's total of commits is right where one queue's are not counted. */
+static bool tells_commits(const struct st_queue_root *root)
+{
+	uint32_t commits = 0;
+
+	for (uint32_t i = 0; i < root->rules; i++)
+		commits |= root->rule[i].commits;
+	return commits;
+}
+
 /* Tells the kernel side where the queue is. */
 static int watch(struct session *s, size_t i)
 {
@@ -89,6 +99,7 @@ static int watch(struct session *s, size_t i)
 	if (err)
 		return err;
 	root.rules = (uint32_t)q->mta->rules(q, root.rule);
+	s->commits_untold |= !tells_commits(&root);
 	err = probe_set_queue(s->probe, &s->roots[i], &root);
 	if (err)
 		return log_err(err, "%s: the queue cannot be watched", q->directory);

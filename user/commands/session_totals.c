@@ -54,7 +54,7 @@ void session_kernel_totals(const struct session *s, struct summary_event *e,
 			e->kernel_injections += l.rows[i].injections;
 			e->kernel_commits += l.rows[i].commits;
 		}
-		e->kernel_no_commits = s->late != NULL;
+		e->kernel_no_commits = s->late || s->commits_untold;
 		e->kernel_uids = rows;
 		e->kernel_uid_count = l.count < MAX_UID_ROWS ? l.count : MAX_UID_ROWS;
 		e->kernel_uids_more = l.count - e->kernel_uid_count;

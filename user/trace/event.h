@@ -210,7 +210,8 @@ struct summary_event {
 	const struct uid_total *kernel_uids; /* most injections first; NULL: not known */
 	size_t kernel_uid_count, kernel_uids_more;
 	uint64_t kernel_injections, kernel_commits; /* of all uids */
-	bool kernel_no_commits; /* they are not counted there: the queues' hook is fanotify */
+	bool kernel_no_commits; /* they are not counted there: the queues' hook is fanotify, or a
+				   name in a queue does not tell a commit */
 	const struct tally_row *rows[BY_COUNT]; /* most messages first */
 	size_t row_count[BY_COUNT],
 		rows_more[BY_COUNT]; /* rows_more: further keys that are not listed */
