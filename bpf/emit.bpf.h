@@ -10,7 +10,8 @@ static __always_inline void count_lost(enum st_lost reason)
 	__sync_fetch_and_add(&lost[reason], 1);
 }
 
-/* What stays exact when the ring has no room; NULL: there are more uids than the map takes. */
+/* What stays exact when the ring has no room; NULL (counted): there are more uids than the map
+ * takes. */
 static __always_inline struct st_uid_total *uid_total(__u32 uid)
 {
 	struct st_uid_total *t = bpf_map_lookup_elem(&uid_totals, &uid), zero = {};
@@ -18,7 +19,10 @@ static __always_inline struct st_uid_total *uid_total(__u32 uid)
 	if (t)
 		return t;
 	bpf_map_update_elem(&uid_totals, &uid, &zero, BPF_NOEXIST);
-	return bpf_map_lookup_elem(&uid_totals, &uid);
+	t = bpf_map_lookup_elem(&uid_totals, &uid);
+	if (!t)
+		count_lost(ST_LOST_UID_MAP);
+	return t;
 }
 
 /* A record of constant size, or NULL (counted). The caller fills all of it and submits on every

@@ -40,6 +40,7 @@ int engine_executes(struct pt_regs *ctx)
 		if (n <= 1 || s->path[0] != '/')
 			return 0;
 	}
+	running_used = 1;
 	if (bpf_map_update_elem(&running, &thread, s, BPF_ANY))
 		count_lost(ST_LOST_SCRIPT_MAP);
 	return 0;

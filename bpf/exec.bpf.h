@@ -42,21 +42,22 @@ static __always_inline void append_block(char *data, __u32 *off, __u64 start, __
 	*off += n;
 }
 
-static __always_inline void append_ancestors(struct task_struct *task, struct st_exec *e)
+/* At most `max` of them: each is some ten cache lines of another process. */
+static __always_inline void append_ancestors(struct task_struct *task, struct st_exec *e, int max)
 {
-	struct task_struct *t = BPF_CORE_READ(task, group_leader, real_parent);
+	struct task_struct *t = READ(task, group_leader, real_parent);
 	__u32 n = 0;
 
 	for (int i = 0; i < ST_MAX_ANCESTORS; i++) {
 		struct st_ancestor *a = &e->ancestor[i];
 
 		__builtin_memset(a, 0, sizeof(*a));
-		if (!t || BPF_CORE_READ(t, tgid) <= 1)
+		if (i >= max || !t || READ(t, tgid) <= 1)
 			continue;
 		task_key(t, &a->task);
 		exe_id(t, &a->exe);
 		bpf_core_read_str(a->comm, sizeof(a->comm), &t->comm);
-		t = BPF_CORE_READ(t, group_leader, real_parent);
+		t = READ(t, group_leader, real_parent);
 		n++;
 	}
 	e->ancestors = (__u8)n;
@@ -64,51 +65,56 @@ static __always_inline void append_ancestors(struct task_struct *task, struct st
 
 static __always_inline __u32 tty_of(struct task_struct *task)
 {
-	struct tty_struct *tty = BPF_CORE_READ(task, signal, tty);
+	struct tty_struct *tty = READ(task, signal, tty);
 
 	if (!tty)
 		return 0;
-	return (__u32)BPF_CORE_READ(tty, driver, major) << 20 |
-	       (__u32)(BPF_CORE_READ(tty, driver, minor_start) + BPF_CORE_READ(tty, index));
+	return (__u32)READ(tty, driver, major) << 20 |
+	       (__u32)(READ(tty, driver, minor_start) + READ(tty, index));
 }
 
-/* Remembers an interpreter's arguments for those who descend from it: the outermost script, and the
- * latest. */
-static __always_inline void remember_script(struct task_struct *task, const struct st_task *self,
+/*
+ * Remembers an interpreter's arguments for those who descend from it: the outermost script, and the
+ * latest. False: there is nothing about this task in `scripts`.
+ */
+static __always_inline bool remember_script(struct task_struct *task, const struct st_task *self,
 					    enum room room)
 {
 	struct script_state *old = bpf_map_lookup_elem(&scripts, self), *s;
-	__u64 start = BPF_CORE_READ(task, mm, arg_start), end = BPF_CORE_READ(task, mm, arg_end);
+	__u64 start = READ(task, mm, arg_start), end = READ(task, mm, arg_end);
 	__u64 n = end - start < SCRIPT_ARGS ? end - start : SCRIPT_ARGS - 1;
-	__u32 exec = (__u32)BPF_CORE_READ(task, self_exec_id);
+	__u32 exec = (__u32)READ(task, self_exec_id);
 
 	/* In two steps: clang makes one comparison of (n - 1) out of both, which tells the verifier
 	 * nothing about n. */
 	if (!n)
-		return;
+		return old;
 	barrier_var(n);
 	if (n >= SCRIPT_ARGS)
-		return;
+		return old;
 	if (old) {
 		if (old->exec == exec)
-			return;
+			return true;
 		old->exec = exec;
 		if (bpf_probe_read_user(old->inner, (__u32)n, (const void *)start) == 0)
 			old->inner_len = (__u16)n;
-		return;
+		return true;
 	}
 	s = enter_room(room);
 	if (!s)
-		return;
+		return false;
 	__builtin_memset(s, 0, sizeof(*s));
 	if (bpf_probe_read_user(s->outer, (__u32)n, (const void *)start)) {
 		count_lost(ST_LOST_READ);
-		return;
+		return false;
 	}
 	s->outer_len = (__u16)n;
 	s->exec = exec;
-	if (bpf_map_update_elem(&scripts, self, s, BPF_ANY))
+	if (bpf_map_update_elem(&scripts, self, s, BPF_ANY)) {
 		count_lost(ST_LOST_SCRIPT_MAP);
+		return false;
+	}
+	return true;
 }
 
 static __always_inline void append_scripts(const struct st_task *self, struct exec_record *r,
@@ -150,30 +156,30 @@ static __always_inline void send_exec(struct task_struct *task, struct linux_bin
 	uids = bpf_get_current_uid_gid();
 	r->e.uid = (__u32)uids;
 	r->e.gid = (__u32)(uids >> 32);
-	r->e.egid = BPF_CORE_READ(task, cred, egid.val);
-	r->e.euid = BPF_CORE_READ(task, cred, euid.val);
+	r->e.egid = egid_of(task);
+	r->e.euid = euid_of(task);
 	if (bpf_core_field_exists(task->loginuid))
-		r->e.loginuid = BPF_CORE_READ(task, loginuid.val);
+		r->e.loginuid = READ(task, loginuid.val);
 	if (bpf_core_field_exists(task->sessionid))
-		r->e.session = BPF_CORE_READ(task, sessionid);
+		r->e.session = READ(task, sessionid);
 	r->e.role = program->role;
 	r->e.program = program->id;
-	r->e.mntns = BPF_CORE_READ(task, nsproxy, mnt_ns, ns.inum);
-	r->e.netns = BPF_CORE_READ(task, nsproxy, net_ns, ns.inum);
+	r->e.mntns = READ(task, nsproxy, mnt_ns, ns.inum);
+	r->e.netns = READ(task, nsproxy, net_ns, ns.inum);
 	r->e.nspid = ns_pid(task);
 	r->e.tty = tty_of(task);
-	APPEND_STR(bpf_probe_read_kernel_str, r->data, off, EXEC_MASK, 256,
-		   BPF_CORE_READ(bprm, filename), &r->e.filename);
-	append_block(r->data, off, BPF_CORE_READ(task, mm, arg_start),
-		     BPF_CORE_READ(task, mm, arg_end), ARGS_MAX, &r->e.args);
-	r->e.argc_total =
-		(__u32)(BPF_CORE_READ(task, mm, arg_end) - BPF_CORE_READ(task, mm, arg_start));
+	APPEND_STR(bpf_probe_read_kernel_str, r->data, off, EXEC_MASK, 256, READ(bprm, filename),
+		   &r->e.filename);
+	append_block(r->data, off, READ(task, mm, arg_start), READ(task, mm, arg_end), ARGS_MAX,
+		     &r->e.args);
+	r->e.argc_total = (__u32)(READ(task, mm, arg_end) - READ(task, mm, arg_start));
 	if (program->flags & ST_P_ENV)
-		append_block(r->data, off, BPF_CORE_READ(task, mm, env_start),
-			     BPF_CORE_READ(task, mm, env_end), ENV_MAX, &r->e.env);
-	append_scripts(self, r, off);
+		append_block(r->data, off, READ(task, mm, env_start), READ(task, mm, env_end),
+			     ENV_MAX, &r->e.env);
+	if (state->scripted)
+		append_scripts(self, r, off);
 	append_path(task, r->data, off, EXEC_MASK, &r->e.cwd);
-	append_ancestors(task, &r->e);
+	append_ancestors(task, &r->e, state->engine ? 1 : ST_MAX_ANCESTORS);
 	n = r->e.h.size;
 	barrier_var(n);
 	n &= EXEC_SENT;

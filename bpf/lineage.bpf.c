@@ -4,6 +4,7 @@
 
 #include <bpf/bpf_tracing.h>
 
+#define TYPED_TASKS /* all of them are arguments of tracepoints */
 #include "exec.bpf.h"
 #include "php.bpf.h"
 
@@ -32,10 +33,6 @@ static __always_inline int forked(struct task_struct *parent, struct task_struct
 	carried = bpf_map_lookup_elem(&tasks, &self);
 	if (carried)
 		state = *carried;
-	script = bpf_map_lookup_elem(&scripts, &self);
-	if (script && bpf_map_update_elem(&scripts, &kid, script, BPF_ANY))
-		count_lost(ST_LOST_SCRIPT_MAP);
-
 	exe_id(parent, &exe);
 	program = bpf_map_lookup_elem(&programs, &exe);
 	if (program && (program->role == ST_ROLE_PHP || program->role == ST_ROLE_HTTPD)) {
@@ -48,13 +45,22 @@ static __always_inline int forked(struct task_struct *parent, struct task_struct
 			state.injection = 0;
 			state.forked = 1;
 			state.weak = weak;
+			state.engine = !weak;
+			state.scripted = 0;
 			carry(&kid, &state);
 			return 0; /* the origin record names the child */
 		}
 	}
+	if (!state.origin && !state.injection && !state.scripted)
+		return 0;
+	if (state.scripted) {
+		script = bpf_map_lookup_elem(&scripts, &self);
+		if (script && bpf_map_update_elem(&scripts, &kid, script, BPF_ANY))
+			count_lost(ST_LOST_SCRIPT_MAP);
+	}
+	carry(&kid, &state);
 	if (!state.origin && !state.injection)
 		return 0;
-	carry(&kid, &state);
 	f = reserve(sizeof(*f), ST_LOST_RING_LINEAGE);
 	if (!f)
 		return 0;
@@ -86,15 +92,21 @@ static __always_inline void count_injection(__u32 uid)
 		__sync_fetch_and_add(&t->injections, 1);
 }
 
+#define EEXIST 17 /* include/uapi/asm-generic/errno-base.h */
+
 /* A program seen for the first time: user space looks what it is. Once for each inode. */
 static __always_inline void new_program(struct task_struct *task, const struct st_inode *exe,
 					const struct st_task *self)
 {
 	struct st_program none = {};
 	struct st_image *i;
+	long err = bpf_map_update_elem(&programs, exe, &none, BPF_NOEXIST);
 
-	if (bpf_map_update_elem(&programs, exe, &none, BPF_NOEXIST))
+	if (err) {
+		if (err != -EEXIST)
+			count_lost(ST_LOST_PROGRAM_MAP);
 		return;
+	}
 	i = reserve(sizeof(*i), ST_LOST_RING_LINEAGE);
 	if (!i) {
 		bpf_map_delete_elem(&programs, exe); /* the next exec of it tries again */
@@ -102,7 +114,7 @@ static __always_inline void new_program(struct task_struct *task, const struct s
 	}
 	fill_header(&i->h, ST_IMAGE, sizeof(*i), self);
 	i->exe = *exe;
-	i->start_code = BPF_CORE_READ(task, mm, start_code);
+	i->start_code = READ(task, mm, start_code);
 	bpf_ringbuf_submit(i, BPF_RB_FORCE_WAKEUP);
 }
 
@@ -116,7 +128,7 @@ struct env_record {
 static __always_inline void send_environment(struct task_struct *task, const struct st_task *self,
 					     __u64 origin, struct env_record *r)
 {
-	__u64 start = BPF_CORE_READ(task, mm, env_start), end = BPF_CORE_READ(task, mm, env_end);
+	__u64 start = READ(task, mm, env_start), end = READ(task, mm, env_end);
 	__u32 total = end > start && end - start < 1u << 30 ? (__u32)(end - start) : 0;
 
 	for (__u32 i = 0; i < ST_ENV_PIECES; i++) {
@@ -153,34 +165,51 @@ static __always_inline bool cgi_start(struct task_struct *task, const struct st_
 				      const struct st_task *self, const struct task_state *carried,
 				      enum room room)
 {
-	struct task_struct *parent = BPF_CORE_READ(task, group_leader, real_parent);
-	struct st_program *program = program_of(parent);
+	struct st_program *program;
 	struct task_state state = {};
 	struct small_record *r;
-	__u64 before = 0;
 
-	if (!program || program->role != ST_ROLE_HTTPD)
-		return false;
 	if (carried) {
 		if (carried->injection || (carried->origin && !carried->weak))
 			return false;
-		before = carried->origin;
+		state = *carried;
 	}
+	program = program_of(READ(task, group_leader, real_parent));
+	if (!program || program->role != ST_ROLE_HTTPD)
+		return false;
 	r = enter_room(room);
 	if (!r)
 		return false;
-	fill_origin(&r->o, task, exe, before, 0, ST_BY_CGI);
+	fill_origin(&r->o, task, exe, state.origin, 0, ST_BY_CGI);
 	state.origin = send_small(r, task, self);
+	state.forked = state.weak = state.engine = 0;
 	carry(self, &state);
 	send_environment(task, self, state.origin, (void *)r);
 	return true;
+}
+
+/* A task that is in `scripts` carries that in its state, so that others need not be looked for
+ * there. */
+static __always_inline void execed_script(struct task_struct *task, const struct st_task *self,
+					  struct task_state *carried, enum room room)
+{
+	struct task_state state = {.scripted = 1};
+
+	if (carried && carried->engine)
+		return;
+	if (!remember_script(task, self, room))
+		return;
+	if (carried)
+		carried->scripted = 1;
+	else
+		carry(self, &state);
 }
 
 static __always_inline int execed(struct task_struct *task, struct linux_binprm *bprm,
 				  enum room room)
 {
 	struct task_state *carried, state = {};
-	__u64 exec = BPF_CORE_READ(task, self_exec_id);
+	__u64 exec = READ(task, self_exec_id);
 	struct st_program *program;
 	struct st_task self;
 	struct st_inode exe;
@@ -198,12 +227,15 @@ static __always_inline int execed(struct task_struct *task, struct linux_binprm 
 	if (program->role == ST_ROLE_NONE || self.tgid == own_tgid)
 		return 0;
 	if (program->role == ST_ROLE_SCRIPT) {
-		remember_script(task, &self, room);
+		execed_script(task, &self, carried, room);
 		return 0;
 	}
 	if (program->role == ST_ROLE_PHP || program->role == ST_ROLE_HTTPD) {
 		if (carried)
 			carried->forked = 0;
+		/* whoever started the server, what it serves is asked for by others */
+		if (carried && program->role == ST_ROLE_HTTPD)
+			carried->weak = 1;
 		return 0;
 	}
 	if (carried) {
@@ -243,7 +275,7 @@ int BPF_PROG(on_exec_again, struct task_struct *task, pid_t old_pid, struct linu
 static __always_inline int preparing_exec(struct task_struct *task, enum room room)
 {
 	struct task_state *carried, state = {};
-	__u64 exec = BPF_CORE_READ(task, self_exec_id);
+	__u64 exec = READ(task, self_exec_id);
 	struct st_program *program;
 	struct st_task self, none = {};
 	struct st_inode exe;
@@ -269,6 +301,7 @@ static __always_inline int preparing_exec(struct task_struct *task, enum room ro
 		state.injection = 0;
 		state.exec = exec;
 		state.weak = weak;
+		state.engine = !weak;
 		carry(&self, &state);
 	}
 	return 0;
@@ -286,6 +319,21 @@ int BPF_PROG(on_prepare_exec_again, struct task_struct *task, struct linux_binpr
 	return preparing_exec(task, ROOM_PREPARE_AGAIN);
 }
 
+static __always_inline void send_exit(struct task_struct *task, const struct st_task *self,
+				      const struct task_state *carried)
+{
+	struct st_exit *e = reserve(sizeof(*e), ST_LOST_RING_LINEAGE);
+
+	if (!e)
+		return;
+	fill_header(&e->h, ST_EXIT, sizeof(*e), self);
+	e->origin = carried->origin;
+	e->injection = carried->injection;
+	e->code = (__u32)READ(task, exit_code);
+	e->pad = 0;
+	bpf_ringbuf_submit(e, BPF_RB_NO_WAKEUP);
+}
+
 /*
  * The end of a process, not of a thread: signal->live is 0 once the last thread is in do_exit(). A
  * thread that execs makes the old leader exit with live > 0.
@@ -294,26 +342,22 @@ static __always_inline int ended(struct task_struct *task)
 {
 	struct task_state *carried;
 	struct st_task self;
-	struct st_exit *e;
 	__u64 thread = bpf_get_current_pid_tgid();
 
-	if (BPF_CORE_READ(task, signal, live.counter) > 0)
+	if (again)
+		bpf_map_delete_elem(&reported, &thread);
+	if (READ(task, signal, live.counter) > 0)
 		return 0;
+	if (running_used)
+		bpf_map_delete_elem(&running, &thread);
 	task_key(task, &self);
-	bpf_map_delete_elem(&scripts, &self);
-	bpf_map_delete_elem(&running, &thread);
 	carried = bpf_map_lookup_elem(&tasks, &self);
 	if (!carried)
 		return 0;
-	e = reserve(sizeof(*e), ST_LOST_RING_LINEAGE);
-	if (e) {
-		fill_header(&e->h, ST_EXIT, sizeof(*e), &self);
-		e->origin = carried->origin;
-		e->injection = carried->injection;
-		e->code = (__u32)BPF_CORE_READ(task, exit_code);
-		e->pad = 0;
-		bpf_ringbuf_submit(e, BPF_RB_NO_WAKEUP);
-	}
+	if (carried->scripted)
+		bpf_map_delete_elem(&scripts, &self);
+	if (carried->origin || carried->injection)
+		send_exit(task, &self, carried);
 	bpf_map_delete_elem(&tasks, &self);
 	return 0;
 }

@@ -8,7 +8,7 @@
 
 #include "spamtrace.h"
 
-#define MAX_TASKS   32768 /* tasks that carry an origin or an injection */
+#define MAX_TASKS   32768 /* tasks that carry an origin, an injection or a script */
 #define MAX_CALLS   8192  /* queue syscalls between entry and exit */
 #define MAX_SCRIPTS 8192  /* processes that descend from a Perl, Python or shell script */
 #define MAX_RUNNING 4096  /* threads of engines that are not trusted, in a request */
@@ -22,8 +22,11 @@ struct task_state {
 	__u32 uid;       /* real uid of the first injector exec */
 	__u32 forked;    /* since its origin was taken at a fork it has not execed */
 	__u64 exec; /* task_struct.self_exec_id of the last exec that was dealt with, see AGAIN */
-	__u32 weak; /* its origin is of an engine that could not be read, perhaps in no request: a
-		       CGI start takes its place */
+	__u32 weak; /* its origin is of an engine that could not be read, perhaps in no request, or
+		       it became a web server since: a CGI start takes its place */
+	__u32 engine; /* its origin is of an engine in a request: no argument and no ancestor of it
+			 can say more */
+	__u32 scripted; /* it descends from a script, which is in `scripts` */
 	__u32 pad;
 };
 
@@ -244,6 +247,10 @@ struct {
 	__type(key, __u32);
 	__type(value, struct running_script);
 } running_room __weak SEC(".maps");
+
+/* Is there anything in it, or was there ever? Most hosts have no such engine, and every look into a
+ * table at the end of every process costs a cache miss. */
+volatile __u32 running_used __weak = 0;
 
 /* Set before load: names of FastCGI variables with the hash that PHP's fcgi_hash gives them. */
 enum { FCGI_SCRIPT, FCGI_DOCROOT, FCGI_HOST, FCGI_CLIENT, FCGI_URI, FCGI_KEYS };

@@ -82,6 +82,7 @@ static __always_inline void guess_running(struct task_struct *task, __u64 thread
 		return;
 	s->opened = OPENED_ONLY;
 	bpf_probe_read_kernel_str(s->path, sizeof(s->path), path);
+	running_used = 1;
 	if (bpf_map_update_elem(&running, &thread, s, BPF_ANY))
 		count_lost(ST_LOST_SCRIPT_MAP);
 }

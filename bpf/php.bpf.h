@@ -222,8 +222,7 @@ static __always_inline int php_find(struct task_struct *task, const struct st_pr
 
 	*known = true;
 	if (program->role == ST_ROLE_HTTPD) {
-		struct st_base_key key = {.exe = *exe,
-					  .start_code = BPF_CORE_READ(task, mm, start_code)};
+		struct st_base_key key = {.exe = *exe, .start_code = READ(task, mm, start_code)};
 		struct st_base *b = bpf_map_lookup_elem(&php_bases, &key);
 
 		*known = b;
@@ -235,7 +234,7 @@ static __always_inline int php_find(struct task_struct *task, const struct st_pr
 	} else {
 		*img = bpf_map_lookup_elem(&php_images, &id);
 		if (*img)
-			*base = BPF_CORE_READ(task, mm, start_code) - (*img)->text_vaddr;
+			*base = READ(task, mm, start_code) - (*img)->text_vaddr;
 	}
 	*image = id;
 	return *img && (*img)->usable ? 0 : -1;
@@ -243,13 +242,13 @@ static __always_inline int php_find(struct task_struct *task, const struct st_pr
 
 static __always_inline bool has_own_root(struct task_struct *task)
 {
-	struct vfsmount *vfsmnt = BPF_CORE_READ(task, fs, root.mnt);
-	struct mount *mnt = (void *)vfsmnt - bpf_core_field_offset(struct mount, mnt);
+	struct fs_struct *fs = READ(task, fs);
+	struct mount *mnt = mount_of(READ(fs, root.mnt));
 	struct st_inode id;
 
 	if (!own_root_mount || (__u32)BPF_CORE_READ(mnt, mnt_id) != own_root_mount)
 		return false;
-	inode_id(BPF_CORE_READ(task, fs, root.dentry, d_inode), &id);
+	inode_id(READ(fs, root.dentry, d_inode), &id);
 	return id.ino == own_root.ino && id.dev == own_root.dev;
 }
 
@@ -265,8 +264,8 @@ static __always_inline void fill_origin(struct st_origin *o, struct task_struct 
 	o->exe = *exe;
 	o->uid = (__u32)uids;
 	o->gid = (__u32)(uids >> 32);
-	o->euid = BPF_CORE_READ(task, cred, euid.val);
-	o->mntns = BPF_CORE_READ(task, nsproxy, mnt_ns, ns.inum);
+	o->euid = euid_of(task);
+	o->mntns = READ(task, nsproxy, mnt_ns, ns.inum);
 	o->image = image;
 	o->flags = has_own_root(task) ? ST_O_OWN_ROOT : 0;
 	o->why = why;
@@ -365,7 +364,7 @@ static __always_inline __u64 php_snapshot(struct task_struct *task,
 			if (i) {
 				fill_header(&i->h, ST_IMAGE, sizeof(*i), self);
 				i->exe = *exe;
-				i->start_code = BPF_CORE_READ(task, mm, start_code);
+				i->start_code = READ(task, mm, start_code);
 				bpf_ringbuf_submit(i, BPF_RB_FORCE_WAKEUP);
 			}
 		}

@@ -366,6 +366,8 @@ enum st_lost {
 	ST_LOST_CALL_MAP,
 	ST_LOST_SOCK_MAP,
 	ST_LOST_SCRIPT_MAP,
+	ST_LOST_PROGRAM_MAP, /* a program seen for the first time could not be noted */
+	ST_LOST_UID_MAP,     /* an injection or a commit that no uid's total has */
 	ST_LOST_SKIPPED, /* the kernel did not run a program because another task was in the middle
 			    of it; counted by the kernel */
 	ST_LOST_READ,    /* a name or argument block could not be read */

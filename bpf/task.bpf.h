@@ -13,10 +13,26 @@
 #define AF_INET6        10
 #define TCP_ESTABLISHED 1
 
+/*
+ * How kernel structures are read. A task that the kernel handed to the program (an argument of
+ * tp_btf) has a type that the verifier knows and follows, so a step from there is one load, and 0
+ * where it leads nowhere; a file with only such tasks says TYPED_TASKS before it includes this one.
+ * What bpf_get_current_task() returns is a number to the verifier (the typed one is of 5.11), and
+ * each step a call of some 25 ns.
+ *
+ * A pointer that the kernel marks __rcu may be NULL to the verifier of a kernel whose BTF has that
+ * mark: each is looked at before it is followed.
+ */
+#ifdef TYPED_TASKS
+#define READ(src, ...) ___arrow(src, __VA_ARGS__)
+#else
+#define READ(src, ...) BPF_CORE_READ(src, __VA_ARGS__)
+#endif
+
 static __always_inline void task_key(struct task_struct *task, struct st_task *key)
 {
-	key->start = BPF_CORE_READ(task, group_leader, start_boottime);
-	key->tgid = (__u32)BPF_CORE_READ(task, tgid);
+	key->start = READ(task, group_leader, start_boottime);
+	key->tgid = (__u32)READ(task, tgid);
 	key->pad = 0;
 }
 
@@ -27,14 +43,34 @@ static __always_inline struct task_struct *current_task(void)
 
 static __always_inline void inode_id(struct inode *inode, struct st_inode *id)
 {
-	id->ino = BPF_CORE_READ(inode, i_ino);
-	id->dev = BPF_CORE_READ(inode, i_sb, s_dev);
+	id->ino = READ(inode, i_ino);
+	id->dev = READ(inode, i_sb, s_dev);
 	id->pad = 0;
 }
 
 static __always_inline void exe_id(struct task_struct *task, struct st_inode *id)
 {
-	inode_id(BPF_CORE_READ(task, mm, exe_file, f_inode), id);
+	struct mm_struct *mm = READ(task, mm);
+	struct file *file = mm ? READ(mm, exe_file) : NULL;
+
+	if (file)
+		inode_id(READ(file, f_inode), id);
+	else
+		*id = (struct st_inode){};
+}
+
+static __always_inline __u32 euid_of(struct task_struct *task)
+{
+	const struct cred *cred = READ(task, cred);
+
+	return cred ? READ(cred, euid.val) : 0;
+}
+
+static __always_inline __u32 egid_of(struct task_struct *task)
+{
+	const struct cred *cred = READ(task, cred);
+
+	return cred ? READ(cred, egid.val) : 0;
 }
 
 static __always_inline struct st_program *program_of(struct task_struct *task)
@@ -47,12 +83,36 @@ static __always_inline struct st_program *program_of(struct task_struct *task)
 
 static __always_inline __u32 ns_pid(struct task_struct *task)
 {
-	struct pid *pid = BPF_CORE_READ(task, group_leader, thread_pid);
-	unsigned int level = BPF_CORE_READ(pid, level);
+	struct pid *pid = READ(task, group_leader, thread_pid);
+	unsigned int level = READ(pid, level);
 	struct upid upid = {};
 
 	bpf_core_read(&upid, sizeof(upid), &pid->numbers[level & 31]);
 	return (__u32)upid.nr;
+}
+
+static __always_inline struct mount *mount_of(struct vfsmount *vfsmnt)
+{
+	return (void *)vfsmnt - bpf_core_field_offset(struct mount, mnt);
+}
+
+/* The parent of a dentry and its name: one call where they stand side by side, as they do in every
+ * kernel whose structures are not shuffled. */
+static __always_inline void dentry_step(struct dentry *dentry, struct dentry **parent,
+					const unsigned char **name)
+{
+	if (bpf_core_field_offset(struct dentry, d_name) ==
+		    bpf_core_field_offset(struct dentry, d_parent) + 8 &&
+	    bpf_core_field_offset(struct qstr, name) == 8) {
+		__u64 words[3] = {}; /* d_parent, d_name.hash_len, d_name.name */
+
+		bpf_core_read(words, sizeof(words), &dentry->d_parent);
+		*parent = (struct dentry *)words[0];
+		*name = (const unsigned char *)words[2];
+	} else {
+		*parent = BPF_CORE_READ(dentry, d_parent);
+		*name = BPF_CORE_READ(dentry, d_name.name);
+	}
 }
 
 #define PATH_DEPTH 16
@@ -67,23 +127,24 @@ static __always_inline __u32 ns_pid(struct task_struct *task)
 static __always_inline void append_path(struct task_struct *task, char *data, __u32 *off,
 					__u32 mask, struct st_str *s)
 {
-	struct dentry *dentry = BPF_CORE_READ(task, fs, pwd.dentry);
-	struct dentry *root_dentry = BPF_CORE_READ(task, fs, root.dentry);
-	struct vfsmount *vfsmnt = BPF_CORE_READ(task, fs, pwd.mnt);
-	struct vfsmount *root_mnt = BPF_CORE_READ(task, fs, root.mnt);
-	struct mount *mnt = (void *)vfsmnt - bpf_core_field_offset(struct mount, mnt);
+	struct fs_struct *fs = READ(task, fs);
+	struct dentry *dentry = READ(fs, pwd.dentry);
+	struct dentry *root_dentry = READ(fs, root.dentry);
+	struct mount *root_mnt = mount_of(READ(fs, root.mnt));
+	struct mount *mnt = mount_of(READ(fs, pwd.mnt));
+	struct dentry *mnt_root = BPF_CORE_READ(mnt, mnt.mnt_root);
 	__u32 start = *off;
 	bool done = false;
 
 	for (int i = 0; i < PATH_DEPTH; i++) {
-		struct dentry *mnt_root = BPF_CORE_READ(mnt, mnt.mnt_root);
-		struct dentry *parent = BPF_CORE_READ(dentry, d_parent);
+		struct dentry *parent;
+		const unsigned char *name;
 
-		if (dentry == root_dentry &&
-		    (void *)mnt + bpf_core_field_offset(struct mount, mnt) == (void *)root_mnt) {
+		if (dentry == root_dentry && mnt == root_mnt) {
 			done = true;
 			break;
 		}
+		dentry_step(dentry, &parent, &name);
 		if (dentry == mnt_root || dentry == parent) {
 			struct mount *up = BPF_CORE_READ(mnt, mnt_parent);
 
@@ -93,14 +154,14 @@ static __always_inline void append_path(struct task_struct *task, char *data, __
 			}
 			dentry = BPF_CORE_READ(mnt, mnt_mountpoint);
 			mnt = up;
+			mnt_root = BPF_CORE_READ(mnt, mnt.mnt_root);
 			continue;
 		}
 		if (*off + PATH_NAME > mask)
 			break;
 
 		__u32 at = *off & mask;
-		long n = bpf_probe_read_kernel_str(data + at, PATH_NAME,
-						   BPF_CORE_READ(dentry, d_name.name));
+		long n = bpf_probe_read_kernel_str(data + at, PATH_NAME, name);
 
 		if (n <= 0)
 			break;

@@ -12,7 +12,7 @@ $(BPF_TEST)/engine: tests/bpf/engine.c tests/bpf/engine.h $(O)/user/kernel/php_l
 	$(call msg,CC,$@)
 	$(Q)mkdir -p $(@D) && $(CC) $(ALL_CFLAGS) -rdynamic -pthread -o $@ $< $(O)/user/kernel/php_layouts.o
 
-$(BPF_TEST)/test_kernel: tests/bpf/test_kernel.c tests/bpf/test_engine.c tests/bpf/test_queue.c tests/bpf/harness.c \
+$(BPF_TEST)/test_kernel: tests/bpf/test_kernel.c tests/bpf/test_engine.c tests/bpf/test_programs.c tests/bpf/test_queue.c tests/bpf/harness.c \
 			 tests/bpf/harness.h tests/bpf/engine.h $(O)/libspamtrace.a
 	$(call msg,CC,$@)
 	$(Q)mkdir -p $(@D) && $(CC) $(ALL_CFLAGS) -pthread -o $@ $(filter %.c,$^) $(O)/libspamtrace.a -lcmocka $(LIBS)

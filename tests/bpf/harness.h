@@ -70,6 +70,7 @@ pid_t run_engine(const char *state, const char *child);
 
 int kernel_tests(void);
 int engine_tests(void);
+int program_tests(void);
 int queue_tests(void);
 
 #endif

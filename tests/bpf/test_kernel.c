@@ -395,6 +395,7 @@ int main(int argc, char **argv)
 	}
 	failed = kernel_tests();
 	failed += engine_tests();
+	failed += program_tests();
 	failed += queue_tests();
 	harness_stop();
 	harness_remove_files();

@@ -25,6 +25,32 @@ int probe_unset_program(struct probe *p, const struct st_inode *exe)
 	return bpf_map_delete_elem(bpf_map__fd(p->skel->maps.programs), exe) ? -errno : 0;
 }
 
+static void forget_programs(int fd)
+{
+	struct st_inode key, next;
+	bool more = bpf_map_get_next_key(fd, NULL, &next) == 0;
+
+	while (more) {
+		struct st_program program;
+
+		/* before it goes: the walk would begin anew */
+		key = next;
+		more = bpf_map_get_next_key(fd, &key, &next) == 0;
+		if (bpf_map_lookup_elem(fd, &key, &program) == 0 && program.role == ST_ROLE_NONE)
+			bpf_map_delete_elem(fd, &key);
+	}
+}
+
+void probe_make_room(struct probe *p)
+{
+	uint64_t full = __atomic_load_n(&p->skel->bss->lost[ST_LOST_PROGRAM_MAP], __ATOMIC_RELAXED);
+
+	if (full == p->programs_full)
+		return;
+	p->programs_full = full;
+	forget_programs(bpf_map__fd(p->skel->maps.programs));
+}
+
 int probe_set_image(struct probe *p, uint32_t index, const struct st_php_image *image)
 {
 	return update(p->skel->maps.php_images, &index, image);
@@ -143,6 +169,7 @@ const char *probe_lost_name(enum st_lost reason)
 		[ST_LOST_RING_CONNECT] = "ring-connect", [ST_LOST_RING_OPEN] = "ring-open",
 		[ST_LOST_TASK_MAP] = "task-map",         [ST_LOST_CALL_MAP] = "call-map",
 		[ST_LOST_SOCK_MAP] = "sock-map",         [ST_LOST_SCRIPT_MAP] = "script-map",
+		[ST_LOST_PROGRAM_MAP] = "program-map",   [ST_LOST_UID_MAP] = "uid-map",
 		[ST_LOST_SKIPPED] = "program-skipped",   [ST_LOST_READ] = "read",
 	};
 

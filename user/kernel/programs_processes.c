@@ -147,9 +147,11 @@ static void rescan_httpds(struct programs *p)
 
 int programs_rescan(struct programs *p)
 {
-	int found = scan_root(p, "", 0);
-	int err = php_finder_scan_paths(p->finder);
+	int found, err;
 
+	probe_make_room(p->probe);
+	found = scan_root(p, "", 0);
+	err = php_finder_scan_paths(p->finder);
 	if (err < 0)
 		return err;
 	rescan_httpds(p);

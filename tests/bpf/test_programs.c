@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* What a program's role, and there being too many of them, does. */
+#include <fcntl.h>
+#include <sys/sendfile.h>
+#include <sys/stat.h>
+
+#include "harness.h"
+#include "kernel/inode.h"
+
+/* Another program that does as `child` does. */
+static void copy_of_child(char *path, size_t size, const char *name)
+{
+	_close_ int in = open(h.sendmail, O_RDONLY | O_CLOEXEC);
+	_close_ int out = -1;
+	struct stat st;
+
+	snprintf(path, size, "%s/%s", h.dir, name);
+	out = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0755);
+	assert_true(in >= 0 && out >= 0);
+	assert_int_equal(fstat(in, &st), 0);
+	assert_int_equal(sendfile(out, in, NULL, (size_t)st.st_size), st.st_size);
+}
+
+struct start {
+	const char *program, *how;
+};
+
+static void exec_engine_with(const void *arg)
+{
+	const struct start *s = arg;
+
+	execl(h.engine, "engine", "plain", s->how, s->program, (char *)NULL);
+}
+
+/* A script starts a web server; what that serves later is not the script's. */
+static void a_server_that_a_script_started(void **state)
+{
+	struct st_program role = {.role = ST_ROLE_HTTPD};
+	const struct record *mail, *cgi;
+	struct st_inode exe;
+	char httpd[256], how[512];
+
+	(void)state;
+	copy_of_child(httpd, sizeof(httpd), "httpd");
+	assert_int_equal(inode_of_path(httpd, 0, &exe), 0);
+	assert_int_equal(probe_set_program(h.probe, &exe, &role), 0);
+	snprintf(how, sizeof(how), "fork=%s;%s", h.perl, h.sendmail);
+	drop();
+	run(exec_engine_with, &(struct start){httpd, how});
+	mail = first(ST_EXEC, 0);
+	cgi = origin_of(as(st_exec, mail)->origin);
+	assert_int_equal(as(st_origin, cgi)->why, ST_BY_CGI);
+	assert_int_equal(as(st_origin, origin_of(as(st_origin, cgi)->parent))->why, ST_BY_FORK);
+	/* a CGI program's arguments are asked for, an engine's helper's are not */
+	assert_memory_equal(record_text(mail, as(st_exec, mail)->script).s, "perl\0/inner.pl", 15);
+	assert_true(as(st_exec, mail)->ancestors > 1);
+}
+
+/* Of a script's program the origin says it all. */
+static void an_origin_says_it_all(void **state)
+{
+	const struct record *mail;
+	char how[512];
+
+	(void)state;
+	snprintf(how, sizeof(how), "fork=%s", h.sendmail);
+	drop();
+	run(exec_engine_with, &(struct start){h.perl, how});
+	mail = first(ST_EXEC, 0);
+	assert_int_equal(as(st_origin, origin_of(as(st_exec, mail)->origin))->why, ST_BY_FORK);
+	assert_int_equal(as(st_exec, mail)->script.len, 0);
+	assert_int_equal(as(st_exec, mail)->ancestors, 1);
+}
+
+static size_t images;
+static struct st_inode wanted;
+
+static void count_images(void *arg, const void *bytes, size_t len)
+{
+	const struct st_image *i = bytes;
+
+	(void)arg;
+	images += len >= sizeof(*i) && i->h.type == ST_IMAGE && inode_equal(&i->exe, &wanted);
+}
+
+static void exec_path(const void *arg)
+{
+	execl(arg, "program", (char *)NULL);
+}
+
+/* Executes it; how often user space is told that it is new. */
+static size_t told_of(const char *path)
+{
+	pid_t pid = fork();
+
+	images = 0;
+	if (!pid) {
+		exec_path(path);
+		_exit(127);
+	}
+	assert_int_equal(waitpid(pid, NULL, 0), pid);
+	assert_true(probe_read(h.probe, count_images, NULL) >= 0);
+	return images;
+}
+
+static void more_programs_than_room(void **state)
+{
+	struct st_program none = {0};
+	char path[256];
+	size_t n = 0;
+
+	(void)state;
+	copy_of_child(path, sizeof(path), "new-program");
+	assert_int_equal(inode_of_path(path, 0, &wanted), 0);
+	drop();
+	while (!probe_set_program(h.probe, &(struct st_inode){.ino = ++n, .dev = 0xfff}, &none))
+		assert_true(n < 1000000);
+	assert_int_equal(told_of(path), 0);
+	assert_true(lost_now(ST_LOST_PROGRAM_MAP) > 0);
+	probe_make_room(h.probe);
+	assert_int_equal(told_of(path), 1);
+	assert_int_equal(told_of(path), 0);
+	/* who has a role stays */
+	drop();
+	run(exec_path, h.sendmail);
+	assert_int_equal(how_many(ST_EXEC, 0), 1);
+}
+
+int program_tests(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_server_that_a_script_started),
+		cmocka_unit_test(an_origin_says_it_all),
+		cmocka_unit_test(more_programs_than_room),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
