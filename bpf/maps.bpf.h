@@ -8,6 +8,10 @@
 
 #include "spamtrace.h"
 
+/*
+ * Tables have their memory from the start; two that are large, seldom full and used by tp_btf
+ * programs alone take it as they need it (of other types 5.10 warns in its log).
+ */
 #define MAX_TASKS   32768 /* tasks that carry an origin, an injection or a script */
 #define MAX_CALLS   8192  /* queue syscalls between entry and exit */
 #define MAX_SCRIPTS 8192  /* processes that descend from a Perl, Python or shell script */
@@ -174,6 +178,7 @@ struct {
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(max_entries, MAX_SCRIPTS);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
 	__type(key, struct st_task);
 	__type(value, struct script_state);
 } scripts __weak SEC(".maps");
@@ -202,6 +207,7 @@ struct {
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(max_entries, MAX_SOCKS);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
 	__type(key, __u64); /* struct sock * */
 	__type(value, struct sock_state);
 } socks __weak SEC(".maps");
