@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -88,7 +89,8 @@ static void make(struct elf *e, const struct recipe *r)
 		{.p_type = r->no_text ? PT_NULL : PT_LOAD,
 		 .p_flags = PF_R | PF_X,
 		 .p_offset = 0x1000,
-		 .p_vaddr = 0x5000},
+		 .p_vaddr = 0x5000,
+		 .p_filesz = 0x1000},
 		{.p_type = r->interp ? PT_INTERP : PT_NULL},
 	};
 	static const struct {
@@ -306,6 +308,30 @@ static void test_version_across_pieces(void **state)
 	}
 }
 
+/* Where calls of an engine that cannot be read are watched: a place in its file that is code. */
+static void test_calls(void **state)
+{
+	static const struct {
+		const char *symbols;
+		uint64_t executes, done;
+	} cases[] = {
+		{"php_execute_script:0x5010:9 php_request_shutdown:0x5fff:9 ", 0x1010, 0x1fff},
+		{"php_execute_script:0x4fff:9 php_request_shutdown:0x6000:9 ", 0, 0},
+		{"php_execute_script:0x5000:9 ", 0x1000, 0},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < array_size(cases); i++) {
+		struct recipe r = {.version = "5.6.40", .symbols = cases[i].symbols};
+		struct php_image image;
+
+		assert_int_equal(open_recipe(&r, &image), 0);
+		assert_int_equal(image.st.usable, 0);
+		assert_int_equal(image.execute_script, cases[i].executes);
+		assert_int_equal(image.request_shutdown, cases[i].done);
+	}
+}
+
 /* A customer's copy of php can hold what he likes, in the places where PHP has its own. */
 static void test_not_roots(void **state)
 {
@@ -381,6 +407,263 @@ static void test_huge_sizes(void **state)
 	}
 }
 
+/* What it took to look at a file, measured in a process of its own. */
+struct cost {
+	int err;
+	struct php_image image;
+	uint64_t kilobytes, read;
+};
+
+#define MEGABYTE ((uint64_t)1 << 20)
+
+static uint64_t bytes_read(void)
+{
+	_fclose_ FILE *io = fopen("/proc/self/io", "re");
+	unsigned long long n = 0;
+
+	return io && fscanf(io, "rchar: %llu", &n) == 1 ? n : 0;
+}
+
+static uint64_t peak(void)
+{
+	struct rusage usage;
+
+	getrusage(RUSAGE_SELF, &usage);
+	return (uint64_t)usage.ru_maxrss;
+}
+
+static void look(int fd, int (*open_image)(int fd, struct php_image *out), struct cost *out)
+{
+	struct cost *shared = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE,
+				   MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	int status;
+	pid_t child;
+
+	assert_ptr_not_equal(shared, MAP_FAILED);
+	assert_int_not_equal(bytes_read(), 0);
+	child = fork();
+	assert_true(child >= 0);
+	if (child == 0) {
+		uint64_t had = peak(), before = bytes_read();
+
+		shared->err = open_image(fd, &shared->image);
+		shared->read = bytes_read() - before;
+		shared->kilobytes = peak() - had;
+		_exit(0);
+	}
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_int_equal(status, 0);
+	*out = *shared;
+	munmap(shared, sizeof(*shared));
+}
+
+/* A good engine, whose section headers are the last of it: more can follow. */
+static Elf64_Shdr *stretch(struct elf *e, Elf64_Ehdr **eh)
+{
+	struct recipe r = {.version = "8.2.36", .symbols = BASE_SYMBOLS, .interp = true};
+
+	make(e, &r);
+	*eh = (Elf64_Ehdr *)(void *)e->bytes;
+	return (Elf64_Shdr *)(void *)(e->bytes + (*eh)->e_shoff);
+}
+
+static int sparse(const struct elf *e, uint64_t size)
+{
+	int fd = file_of(e->bytes, e->size);
+
+	assert_int_equal(ftruncate(fd, (off_t)size), 0);
+	return fd;
+}
+
+/* Nobody needs the names of all sections. */
+static void test_large_name_table(void **state)
+{
+	struct cost cost;
+	struct elf e;
+	Elf64_Ehdr *eh;
+	Elf64_Shdr *sh = stretch(&e, &eh);
+	_close_ int fd = -1;
+
+	(void)state;
+	sh[5].sh_size = 512 * MEGABYTE;
+	fd = sparse(&e, 513 * MEGABYTE);
+	look(fd, php_image_open_exporting, &cost);
+	assert_int_equal(cost.err, 0);
+	assert_int_equal(cost.image.st.usable, 1);
+	assert_in_range(cost.kilobytes, 0, 16 << 10);
+	assert_in_range(cost.read, 1, MEGABYTE);
+}
+
+/* Many tables over the same bytes: the first of a kind is looked at. */
+static void test_many_symbol_tables(void **state)
+{
+	enum { TABLES = 100 };
+	struct cost cost;
+	struct elf e;
+	Elf64_Ehdr *eh;
+	Elf64_Shdr *sh = stretch(&e, &eh);
+	_close_ int fd = -1;
+
+	(void)state;
+	for (size_t i = 6; i < 6 + TABLES; i++)
+		sh[i] = (Elf64_Shdr){.sh_type = i % 2 ? SHT_DYNSYM : SHT_SYMTAB,
+				     .sh_link = 2,
+				     .sh_offset = 16384,
+				     .sh_entsize = sizeof(Elf64_Sym),
+				     .sh_size = 9 * MEGABYTE};
+	eh->e_shnum = 6 + TABLES;
+	e.size = sizeof(e.bytes);
+	fd = sparse(&e, 10 * MEGABYTE);
+	look(fd, php_image_open_exporting, &cost);
+	assert_int_equal(cost.err, 0);
+	assert_int_equal(cost.image.st.usable, 1);
+	assert_in_range(cost.kilobytes, 0, 16 << 10);
+	assert_in_range(cost.read, 9 * MEGABYTE, 10 * MEGABYTE);
+}
+
+/* What a file may cost in all, whatever it says. */
+static void assert_too_large(int fd)
+{
+	struct cost cost;
+
+	look(fd, php_image_open, &cost);
+	assert_in_range(cost.kilobytes, 0, 72 << 10);
+	assert_in_range(cost.read, 1, 65 * MEGABYTE);
+	assert_int_equal(cost.err, 0);
+	assert_int_equal(cost.image.st.usable, 0);
+	assert_non_null(strstr(cost.image.reason, "larger than"));
+}
+
+/* More sections than the header has room for are counted in the first of them, of any number. */
+static void test_extended_numbering(void **state)
+{
+	struct cost cost;
+	struct elf e;
+	Elf64_Ehdr *eh;
+	Elf64_Shdr *sh = stretch(&e, &eh);
+	_close_ int extended = -1, index = -1, many = -1;
+
+	(void)state;
+	eh->e_shnum = 0;
+	sh[0].sh_size = 2 << 20;
+	extended = sparse(&e, 200 * MEGABYTE);
+	look(extended, php_image_open_exporting, &cost);
+	assert_in_range(cost.kilobytes, 0, 16 << 10);
+	assert_int_equal(cost.err, -ENOEXEC); /* nothing says that it is PHP */
+	assert_too_large(extended);
+	eh->e_shnum = 6;
+	eh->e_shstrndx = SHN_XINDEX;
+	index = sparse(&e, e.size);
+	assert_too_large(index);
+	eh->e_shnum = 20000;
+	eh->e_shstrndx = 5;
+	many = sparse(&e, 2 * MEGABYTE);
+	assert_too_large(many);
+}
+
+static void test_over_budget(void **state)
+{
+	struct cost cost;
+	struct elf e;
+	Elf64_Ehdr *eh;
+	Elf64_Shdr *sh = stretch(&e, &eh);
+	_close_ int symbols = -1, text = -1;
+
+	(void)state;
+	sh[6] = (Elf64_Shdr){.sh_type = SHT_SYMTAB,
+			     .sh_link = 7,
+			     .sh_entsize = sizeof(Elf64_Sym),
+			     .sh_size = 60 * MEGABYTE};
+	sh[7] = (Elf64_Shdr){.sh_type = SHT_STRTAB, .sh_size = 60 * MEGABYTE};
+	eh->e_shnum = 8;
+	e.size += 2 * sizeof(*sh);
+	symbols = sparse(&e, 61 * MEGABYTE);
+	assert_too_large(symbols);
+	/* it exports PHP's names: it is one whatever it is called */
+	look(symbols, php_image_open_exporting, &cost);
+	assert_int_equal(cost.err, 0);
+	assert_non_null(strstr(cost.image.reason, "larger than"));
+	sh = stretch(&e, &eh);
+	sh[3].sh_offset = 16384;
+	sh[3].sh_size = 200 * MEGABYTE;
+	text = sparse(&e, 201 * MEGABYTE);
+	assert_too_large(text);
+}
+
+/* The same engine as a file of 32 bits, whose records are smaller: in their places. */
+static void narrow(struct elf *e)
+{
+	Elf64_Ehdr w = *(const Elf64_Ehdr *)(const void *)e->bytes;
+	Elf32_Ehdr n = {.e_type = w.e_type,
+			.e_machine = EM_386,
+			.e_version = EV_CURRENT,
+			.e_ehsize = sizeof(Elf32_Ehdr),
+			.e_phoff = (uint32_t)w.e_phoff,
+			.e_phentsize = sizeof(Elf32_Phdr),
+			.e_phnum = w.e_phnum,
+			.e_shoff = (uint32_t)w.e_shoff,
+			.e_shentsize = sizeof(Elf32_Shdr),
+			.e_shnum = w.e_shnum,
+			.e_shstrndx = w.e_shstrndx};
+	const Elf64_Phdr *ph = (const void *)(e->bytes + w.e_phoff);
+	const Elf64_Shdr *sh = (const void *)(e->bytes + w.e_shoff);
+
+	for (unsigned i = 0; i < w.e_phnum; i++) {
+		Elf32_Phdr p = {.p_type = ph[i].p_type,
+				.p_flags = ph[i].p_flags,
+				.p_offset = (uint32_t)ph[i].p_offset,
+				.p_vaddr = (uint32_t)ph[i].p_vaddr};
+
+		memcpy(e->bytes + w.e_phoff + i * sizeof(p), &p, sizeof(p));
+	}
+	for (unsigned i = 0; i < w.e_shnum; i++) {
+		Elf64_Shdr from = sh[i];
+		Elf32_Shdr s = {.sh_name = from.sh_name,
+				.sh_type = from.sh_type,
+				.sh_link = from.sh_link,
+				.sh_addralign = (uint32_t)from.sh_addralign,
+				.sh_offset = (uint32_t)from.sh_offset,
+				.sh_size = (uint32_t)from.sh_size};
+		Elf64_Sym *symbol = (void *)(e->bytes + from.sh_offset);
+
+		if (from.sh_type == SHT_DYNSYM)
+			s.sh_size = (uint32_t)(from.sh_size / sizeof(*symbol) * sizeof(Elf32_Sym));
+		for (size_t k = 0; from.sh_type == SHT_DYNSYM && k < from.sh_size / sizeof(*symbol);
+		     k++) {
+			Elf32_Sym y = {.st_name = symbol[k].st_name,
+				       .st_shndx = symbol[k].st_shndx,
+				       .st_value = (uint32_t)symbol[k].st_value,
+				       .st_size = (uint32_t)symbol[k].st_size};
+
+			memcpy(e->bytes + from.sh_offset + k * sizeof(y), &y, sizeof(y));
+		}
+		memcpy(e->bytes + w.e_shoff + i * sizeof(s), &s, sizeof(s));
+	}
+	memcpy(n.e_ident, w.e_ident, EI_NIDENT);
+	n.e_ident[EI_CLASS] = ELFCLASS32;
+	memcpy(e->bytes, &n, sizeof(n));
+}
+
+static void test_narrow(void **state)
+{
+	struct recipe r = {.version = "8.2.36", .symbols = BASE_SYMBOLS, .interp = true};
+	struct php_image image;
+	struct elf e;
+	_close_ int fd = -1;
+
+	(void)state;
+	make(&e, &r);
+	narrow(&e);
+	fd = file_of(e.bytes, e.size);
+	assert_int_equal(php_image_open_exporting(fd, &image), 0);
+	assert_int_equal(image.st.usable, 0);
+	assert_int_equal(image.st.version, 80236);
+	assert_int_equal(image.st.text_vaddr, 0x5000);
+	assert_string_equal(image.build_id, "deadbeef");
+	assert_false(image.module);
+	assert_non_null(strstr(image.reason, "another machine"));
+}
+
 /* A file is read once; what is no engine, or gone, is said to be that. */
 static void test_finder(void **state)
 {
@@ -418,10 +701,20 @@ static void test_finder(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_usable),    cmocka_unit_test(test_not_roots),
-		cmocka_unit_test(test_refused),   cmocka_unit_test(test_no_engine),
-		cmocka_unit_test(test_exporting), cmocka_unit_test(test_version_across_pieces),
-		cmocka_unit_test(test_hostile),   cmocka_unit_test(test_huge_sizes),
+		cmocka_unit_test(test_usable),
+		cmocka_unit_test(test_not_roots),
+		cmocka_unit_test(test_refused),
+		cmocka_unit_test(test_no_engine),
+		cmocka_unit_test(test_exporting),
+		cmocka_unit_test(test_version_across_pieces),
+		cmocka_unit_test(test_hostile),
+		cmocka_unit_test(test_huge_sizes),
+		cmocka_unit_test(test_large_name_table),
+		cmocka_unit_test(test_many_symbol_tables),
+		cmocka_unit_test(test_extended_numbering),
+		cmocka_unit_test(test_over_budget),
+		cmocka_unit_test(test_narrow),
+		cmocka_unit_test(test_calls),
 		cmocka_unit_test(test_finder),
 	};
 

@@ -3,8 +3,6 @@
 
 #include <ctype.h>
 #include <errno.h>
-#include <fcntl.h>
-#include <gelf.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,13 +10,14 @@
 #include <sys/stat.h>
 
 #include "base/cleanup.h"
+#include "kernel/elf_file.h"
 
-/* Bounds: the largest engines with debug information have some 150 MB and 60 sections. */
-#define MAX_SECTIONS     4096
-#define MAX_SEGMENTS     256
-#define MAX_SYMBOL_BYTES (64u << 20)
-#define MAX_STRING_BYTES (64u << 20)
-#define MAX_RODATA_BYTES (256u << 20)
+/*
+ * Of one file. Debian's engines take 0.6 MB, most of it .rodata; symbols for a debugger add some
+ * MB, and a build with ICU in it has 30 MB more of .rodata. Debug information is not read.
+ */
+#define BUDGET_MB 64u
+#define MAX_NOTES (64u << 10)
 
 /* SAPI_PHP_VERSION_HEADER, main/SAPI.h: in every engine, behind it PHP_VERSION. */
 static const char version_mark[] = "X-Powered-By: PHP/";
@@ -36,31 +35,20 @@ enum {
 	EXECUTOR_OFFSET,
 	LS_CACHE,
 	EXECUTE_SCRIPT,
+	REQUEST_SHUTDOWN,
 	SYMBOLS
 };
 
 struct reading {
-	int fd;
-	Elf *elf;
-	uint64_t file_size;
-	GElf_Shdr rodata;
+	struct elf_file elf;
+	const Elf64_Shdr *rodata; /* NULL: none */
 	struct symbol symbol[SYMBOLS];
 };
 
-static void elf_endp(Elf **elf)
+static void note_symbol(const char *name, const Elf64_Sym *sym, void *arg)
 {
-	if (*elf)
-		elf_end(*elf);
-}
+	struct reading *r = arg;
 
-static bool section_within(const GElf_Shdr *sh, uint64_t file_size, uint64_t max)
-{
-	return sh->sh_type != SHT_NOBITS && sh->sh_size <= max && sh->sh_offset <= file_size &&
-	       sh->sh_size <= file_size - sh->sh_offset;
-}
-
-static void note_symbol(struct reading *r, const char *name, const GElf_Sym *sym)
-{
 	for (size_t i = 0; i < SYMBOLS; i++) {
 		struct symbol *s = &r->symbol[i];
 
@@ -70,35 +58,6 @@ static void note_symbol(struct reading *r, const char *name, const GElf_Sym *sym
 		s->size = sym->st_size;
 		s->found = true;
 		return;
-	}
-}
-
-static void read_symbols(struct reading *r, Elf_Scn *scn, const GElf_Shdr *sh)
-{
-	Elf_Scn *strings = elf_getscn(r->elf, sh->sh_link);
-	GElf_Shdr strings_sh;
-	Elf_Data *data;
-	size_t count;
-
-	if (!strings || !gelf_getshdr(strings, &strings_sh) || strings_sh.sh_type != SHT_STRTAB ||
-	    !section_within(&strings_sh, r->file_size, MAX_STRING_BYTES) ||
-	    !section_within(sh, r->file_size, MAX_SYMBOL_BYTES))
-		return;
-	data = elf_getdata(scn, NULL);
-	if (!data || !data->d_buf || data->d_type != ELF_T_SYM)
-		return;
-	count = data->d_size / sizeof(Elf64_Sym);
-	for (size_t i = 1; i < count && i <= INT32_MAX; i++) {
-		GElf_Sym sym;
-		const char *name;
-
-		if (!gelf_getsym(data, (int)i, &sym))
-			return;
-		if (sym.st_shndx == SHN_UNDEF)
-			continue;
-		name = elf_strptr(r->elf, sh->sh_link, sym.st_name);
-		if (name)
-			note_symbol(r, name, &sym);
 	}
 }
 
@@ -130,117 +89,138 @@ static bool parse_version(const char *s, struct php_image *out)
 
 /*
  * Searches one section in pieces, so that a large one costs no memory. Pieces overlap: what stands
- * too near the end of one to be read whole stands in the next.
+ * too near the end of one to be read whole stands in the next. 0, also when there is no version, or
+ * an error of elf_file_read().
  */
-static bool find_version(const struct reading *r, struct php_image *out)
+static int find_version(struct reading *r, struct php_image *out)
 {
 	enum {
 		MARK = sizeof(version_mark) - 1,
 		TAIL = MARK + sizeof(out->version),
 		PIECE = 64 * 1024
 	};
-	const GElf_Shdr *sh = &r->rodata;
+	const Elf64_Shdr *sh = r->rodata;
 	_free_ char *piece = malloc(PIECE + 1);
 	uint64_t at = 0;
-	bool last = false;
+	bool last = !sh || sh->sh_offset > r->elf.size;
 
-	if (!piece || !section_within(sh, r->file_size, MAX_RODATA_BYTES))
-		return false;
+	if (!piece)
+		return -ENOMEM;
 	while (!last) {
-		size_t want = sh->sh_size - at < PIECE ? (size_t)(sh->sh_size - at) : PIECE;
-		ssize_t n = pread(r->fd, piece, want, (off_t)(sh->sh_offset + at));
+		size_t n = sh->sh_size - at < PIECE ? (size_t)(sh->sh_size - at) : PIECE;
+		int err = elf_file_read(&r->elf, sh->sh_offset + at, piece, n);
 		const char *p = piece;
 
-		if (n <= TAIL)
-			last = true;
-		if (n <= 0)
-			return false;
-		last |= at + (uint64_t)n >= sh->sh_size;
+		if (err)
+			return err == -ENOEXEC ? 0 : err;
+		last = n <= TAIL || at + n >= sh->sh_size;
 		piece[n] = '\0';
 		while ((p = memmem(p, (size_t)(piece + n - p), version_mark, MARK)) &&
 		       (last || piece + n - p >= TAIL)) {
 			p += MARK;
 			if (parse_version(p, out))
-				return true;
+				return 0;
 		}
 		at += (uint64_t)(n - TAIL + 1);
 	}
-	return false;
+	return 0;
 }
 
-static void find_build_id(const struct reading *r, Elf_Scn *scn, const GElf_Shdr *sh,
-			  struct php_image *out)
+static void take_build_id(const char *notes, size_t size, struct php_image *out)
 {
-	Elf_Data *data;
-	GElf_Nhdr note;
-	size_t name_at, desc_at, at = 0;
+	Elf64_Nhdr note; /* the same in both classes */
 
-	if (!section_within(sh, r->file_size, 64 * 1024) || !(data = elf_getdata(scn, NULL)))
-		return;
-	while ((at = gelf_getnote(data, at, &note, &name_at, &desc_at)) > 0) {
-		const unsigned char *desc = (const unsigned char *)data->d_buf + desc_at;
+	for (size_t at = 0; at < size && size - at >= sizeof(note);) {
+		size_t name = at + sizeof(note), desc;
 
+		memcpy(&note, notes + at, sizeof(note));
+		if (note.n_namesz > size || note.n_descsz > size)
+			return;
+		desc = name + ((note.n_namesz + 3u) & ~3u);
+		at = desc + ((note.n_descsz + 3u) & ~3u);
+		if (desc + note.n_descsz > size)
+			return;
 		if (note.n_type != NT_GNU_BUILD_ID || note.n_namesz != 4 || note.n_descsz > 20 ||
-		    memcmp((const char *)data->d_buf + name_at, "GNU", 4) != 0)
+		    memcmp(notes + name, "GNU", 4) != 0)
 			continue;
 		for (size_t i = 0; i < note.n_descsz; i++)
-			snprintf(out->build_id + 2 * i, 3, "%02x", desc[i]);
+			snprintf(out->build_id + 2 * i, 3, "%02x", (unsigned char)notes[desc + i]);
 		return;
 	}
 }
 
-static void read_sections(struct reading *r, struct php_image *out)
+static int find_build_id(struct reading *r, const Elf64_Shdr *sh, struct php_image *out)
 {
-	size_t count, names;
+	_free_ char *notes = NULL;
+	int err;
 
-	if (elf_getshdrnum(r->elf, &count) || count > MAX_SECTIONS ||
-	    elf_getshdrstrndx(r->elf, &names))
-		return;
-	for (size_t i = 1; i < count; i++) {
-		Elf_Scn *scn = elf_getscn(r->elf, i);
-		GElf_Shdr sh;
-		const char *name;
+	if (out->build_id[0] || sh->sh_size > MAX_NOTES)
+		return 0;
+	if ((err = elf_file_load(&r->elf, sh, &notes)))
+		return err;
+	take_build_id(notes, (size_t)sh->sh_size, out);
+	return 0;
+}
 
-		if (!scn || !gelf_getshdr(scn, &sh))
-			return;
-		name = elf_strptr(r->elf, names, sh.sh_name);
-		if (sh.sh_type == SHT_DYNSYM || sh.sh_type == SHT_SYMTAB)
-			read_symbols(r, scn, &sh);
-		else if (sh.sh_type == SHT_NOTE && !out->build_id[0])
-			find_build_id(r, scn, &sh, out);
-		else if (sh.sh_type == SHT_PROGBITS && name && !r->rodata.sh_size &&
-			 strcmp(name, ".rodata") == 0)
+/* A linker makes one table of each kind: others are not looked at. */
+static int read_section(struct reading *r, const Elf64_Shdr *sh, bool *dynamic, bool *all,
+			struct php_image *out)
+{
+	bool *had = sh->sh_type == SHT_DYNSYM ? dynamic : all;
+	int err;
+
+	switch (sh->sh_type) {
+	case SHT_DYNSYM:
+	case SHT_SYMTAB:
+		if (*had)
+			return 0;
+		*had = true;
+		return elf_file_symbols(&r->elf, sh, note_symbol, r);
+	case SHT_NOTE:
+		return find_build_id(r, sh, out);
+	case SHT_PROGBITS:
+		err = r->rodata ? 0 : elf_file_named(&r->elf, sh, ".rodata");
+		if (err == 1)
 			r->rodata = sh;
+		return err < 0 ? err : 0;
+	default:
+		return 0;
 	}
+}
+
+/* 0, or the error that ends it: a section that is not in the file is passed over. */
+static int read_sections(struct reading *r, struct php_image *out)
+{
+	bool dynamic = false, all = false;
+	int err = elf_file_sections(&r->elf);
+
+	for (size_t i = 1; (!err || err == -ENOEXEC) && i < r->elf.section_count; i++)
+		err = read_section(r, &r->elf.section[i], &dynamic, &all, out);
+	return err == -ENOEXEC ? 0 : err;
 }
 
 /* Where it is loaded, and whether it is a program. -ENOEXEC when nothing of it is executable. */
-static int read_segments(const struct reading *r, const GElf_Ehdr *eh, struct php_image *out)
+static int read_segments(const struct reading *r, struct php_image *out)
 {
 	bool load = false, text = false, interp = false;
-	size_t count;
 
-	if (elf_getphdrnum(r->elf, &count) || count > MAX_SEGMENTS)
-		return -ENOEXEC;
-	for (size_t i = 0; i < count; i++) {
-		GElf_Phdr ph;
+	for (size_t i = 0; i < r->elf.header.e_phnum; i++) {
+		const Elf64_Phdr *ph = &r->elf.segment[i];
 
-		if (!gelf_getphdr(r->elf, (int)i, &ph))
-			return -ENOEXEC;
-		interp |= ph.p_type == PT_INTERP;
-		if (ph.p_type != PT_LOAD)
+		interp |= ph->p_type == PT_INTERP;
+		if (ph->p_type != PT_LOAD)
 			continue;
 		if (!load)
-			out->map_vaddr = ph.p_vaddr - ph.p_offset;
+			out->map_vaddr = ph->p_vaddr - ph->p_offset;
 		load = true;
 		/* mm->start_code is the lowest executable one: load_elf_binary(), fs/binfmt_elf.c
 		 */
-		if ((ph.p_flags & PF_X) && (!text || ph.p_vaddr < out->st.text_vaddr)) {
-			out->st.text_vaddr = ph.p_vaddr;
+		if ((ph->p_flags & PF_X) && (!text || ph->p_vaddr < out->st.text_vaddr)) {
+			out->st.text_vaddr = ph->p_vaddr;
 			text = true;
 		}
 	}
-	out->module = eh->e_type == ET_DYN && !interp;
+	out->module = r->elf.header.e_type == ET_DYN && !interp;
 	return load && text ? 0 : -ENOEXEC;
 }
 
@@ -297,12 +277,52 @@ static void judge(const struct reading *r, struct php_image *out)
 	}
 }
 
+/* Where in the file a function is, or 0. */
+static uint64_t code_at(const struct reading *r, const struct symbol *s)
+{
+	for (size_t i = 0; s->found && i < r->elf.header.e_phnum; i++) {
+		const Elf64_Phdr *ph = &r->elf.segment[i];
+
+		if (ph->p_type == PT_LOAD && (ph->p_flags & PF_X) && s->value >= ph->p_vaddr &&
+		    s->value - ph->p_vaddr < ph->p_filesz)
+			return s->value - ph->p_vaddr + ph->p_offset;
+	}
+	return 0;
+}
+
+/* What is PHP in it. -ENOEXEC: nothing. */
+static int read_image(struct reading *r, bool suspected, struct php_image *out)
+{
+	bool exports;
+	int err;
+
+	if ((r->elf.header.e_type != ET_EXEC && r->elf.header.e_type != ET_DYN) ||
+	    read_segments(r, out))
+		return -ENOEXEC;
+	err = read_sections(r, out);
+	exports = r->symbol[SAPI_MODULE].found || r->symbol[EXECUTE_SCRIPT].found;
+	if (!err && (exports || suspected))
+		err = find_version(r, out);
+	if (err && err != -E2BIG)
+		return err;
+	if (!out->st.version && !exports && !(err && suspected))
+		return -ENOEXEC;
+	out->execute_script = code_at(r, &r->symbol[EXECUTE_SCRIPT]);
+	out->request_shutdown = code_at(r, &r->symbol[REQUEST_SHUTDOWN]);
+	if (err)
+		refuse(out, "its tables are larger than those of any known build: read up to %u MB",
+		       BUDGET_MB);
+	else if (r->elf.header.e_machine != EM_X86_64 || !r->elf.wide)
+		refuse(out, "built for another machine than x86-64");
+	else
+		judge(r, out);
+	return 0;
+}
+
 static int open_image(int fd, bool suspected, struct php_image *out)
 {
 	struct php_image image = {0};
-	__attribute__((cleanup(elf_endp))) Elf *elf = NULL;
 	struct reading r = {
-		.fd = fd,
 		.symbol =
 			{
 				[EXECUTOR_GLOBALS] = {.name = "executor_globals"},
@@ -311,42 +331,25 @@ static int open_image(int fd, bool suspected, struct php_image *out)
 				[EXECUTOR_OFFSET] = {.name = "executor_globals_offset"},
 				[LS_CACHE] = {.name = "tsrm_get_ls_cache"},
 				[EXECUTE_SCRIPT] = {.name = "php_execute_script"},
+				[REQUEST_SHUTDOWN] = {.name = "php_request_shutdown"},
 			},
 	};
-	GElf_Ehdr eh;
 	struct stat st;
-	bool exports;
 	int err;
 
 	if (fstat(fd, &st))
 		return -errno;
-	if (!S_ISREG(st.st_mode) || st.st_size < (off_t)sizeof(Elf64_Ehdr))
+	if (!S_ISREG(st.st_mode))
 		return -ENOEXEC;
-	if (elf_version(EV_CURRENT) == EV_NONE)
-		return -EIO;
-	elf = elf_begin(fd, ELF_C_READ, NULL);
-	if (!elf)
-		return -EIO;
-	if (elf_kind(elf) != ELF_K_ELF || !gelf_getehdr(elf, &eh) ||
-	    (eh.e_type != ET_EXEC && eh.e_type != ET_DYN))
-		return -ENOEXEC;
-	r.elf = elf;
-	r.file_size = (uint64_t)st.st_size;
 	image.owner = st.st_uid;
-	if ((err = read_segments(&r, &eh, &image)))
+	err = elf_file_open(fd, (uint64_t)st.st_size, (uint64_t)BUDGET_MB << 20, &r.elf);
+	if (err)
 		return err;
-	read_sections(&r, &image);
-	exports = r.symbol[SAPI_MODULE].found || r.symbol[EXECUTE_SCRIPT].found;
-	if (exports || suspected)
-		find_version(&r, &image);
-	if (!image.st.version && !exports)
-		return -ENOEXEC;
-	if (eh.e_machine != EM_X86_64 || gelf_getclass(elf) != ELFCLASS64)
-		refuse(&image, "built for another machine than x86-64");
-	else
-		judge(&r, &image);
-	*out = image;
-	return 0;
+	err = read_image(&r, suspected, &image);
+	elf_file_release(&r.elf);
+	if (!err)
+		*out = image;
+	return err;
 }
 
 void php_image_distrust(struct php_image *image)

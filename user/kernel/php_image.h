@@ -21,17 +21,19 @@ struct php_image {
 	bool zts;    /* thread safe build: its globals are per thread, nothing reads them yet */
 	uint64_t map_vaddr; /* p_vaddr - p_offset of the first PT_LOAD: base = start - offset -
 			       this, of any mapping in it */
-	uid_t owner;        /* of the file */
-	char version[24];   /* "8.2.36", as the engine says it; "" when not found */
-	char build_id[41];  /* hex, "" when there is none */
-	char reason[120];   /* why it is not usable, in words; "" when it is */
+	uint64_t execute_script, request_shutdown; /* where php_execute_script() and
+			       php_request_shutdown() are in the file; 0: not known */
+	uid_t owner;                               /* of the file */
+	char version[24];  /* "8.2.36", as the engine says it; "" when not found */
+	char build_id[41]; /* hex, "" when there is none */
+	char reason[120];  /* why it is not usable, in words; "" when it is */
 };
 
 /*
  * Reads the ELF file open at `fd` (for reading; stays the caller's, its position moves). 0: *out
  * describes a PHP engine, which may be unusable. -ENOEXEC: not a PHP engine. -EIO and others: it
- * could not be read. The file may be hostile: it is read with pread, never mapped, and every size
- * is bounded.
+ * could not be read. The file may be hostile: it is read with pread, never mapped, and not more
+ * than 64 MB of it, whatever it says; an engine that needs more is unusable.
  */
 int php_image_open(int fd, struct php_image *out);
 
