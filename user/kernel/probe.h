@@ -45,9 +45,11 @@ int probe_attach(struct probe *p, int *exit_status);
 
 /*
  * Watches the calls of an engine whose memory is not trusted. `path`: its file, for the time of the
- * call. 0, -ENOENT (it exports no php_execute_script, or uprobes were refused) or -errno.
+ * call; where in it php_execute_script() and php_request_shutdown() are, 0 for what is not known.
+ * 0, -ENOENT (one of them is not known, or uprobes were refused) or -errno.
  */
-int probe_attach_engine(struct probe *p, const char *path);
+int probe_attach_engine(struct probe *p, const char *path, uint64_t execute_script,
+			uint64_t request_shutdown);
 
 /* Script opens are attached, too, when probe_attach() is called after this. */
 void probe_want_opens(struct probe *p);

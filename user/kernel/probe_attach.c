@@ -156,29 +156,32 @@ void probe_want_opens(struct probe *p)
 	p->opens = true;
 }
 
-int probe_attach_engine(struct probe *p, const char *path)
+int probe_attach_engine(struct probe *p, const char *path, uint64_t execute_script,
+			uint64_t request_shutdown)
 {
-	static const struct {
-		const char *program, *function;
+	/* by its place, not by its name: libbpf would look that up in a file that may be hostile */
+	const struct {
+		const char *program;
+		uint64_t at;
 		bool returns;
 	} calls[] = {
-		{"engine_executes", "php_execute_script", false},
-		{"engine_done", "php_request_shutdown", true},
+		{"engine_executes", execute_script, false},
+		{"engine_done", request_shutdown, true},
 	};
 	size_t first = p->links;
 
 	for (size_t i = 0; i < array_size(calls); i++) {
-		LIBBPF_OPTS(bpf_uprobe_opts, opts, .func_name = calls[i].function,
-			    .retprobe = calls[i].returns);
+		LIBBPF_OPTS(bpf_uprobe_opts, opts, .retprobe = calls[i].returns);
 		struct bpf_program *prog =
 			bpf_object__find_program_by_name(p->skel->obj, calls[i].program);
 		struct bpf_link *link = NULL;
 		int err = -ENOENT;
 
-		if (prog && bpf_program__fd(prog) >= 0) {
+		if (prog && bpf_program__fd(prog) >= 0 && calls[i].at) {
 			errno = ENOSPC;
 			link = p->links < MAX_LINKS
-				       ? bpf_program__attach_uprobe_opts(prog, -1, path, 0, &opts)
+				       ? bpf_program__attach_uprobe_opts(prog, -1, path,
+									 calls[i].at, &opts)
 				       : NULL;
 			err = -errno;
 		}

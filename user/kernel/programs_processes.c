@@ -40,7 +40,10 @@ static void watch_engine(struct programs *p, const struct php_engine *e, const c
 	if (e->image.st.usable || e->index >= MAX_WATCHED || p->watch[e->index] ||
 	    inode_of_path(file, pid, &inode) || !inode_equal(&inode, &e->inode))
 		return;
-	p->watch[e->index] = probe_attach_engine(p->probe, file) ? WATCH_REFUSED : WATCH_CALLS;
+	p->watch[e->index] = probe_attach_engine(p->probe, file, e->image.execute_script,
+						 e->image.request_shutdown)
+				     ? WATCH_REFUSED
+				     : WATCH_CALLS;
 	if (p->watch[e->index] == WATCH_CALLS)
 		log_debug("%s: calls of php_execute_script() are watched", e->path);
 	set_image(p, e);
