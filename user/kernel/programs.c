@@ -74,6 +74,75 @@ static int grow(struct programs *p)
 	return 0;
 }
 
+/*
+ * The kernel side has room for so many programs, and keeps those without a role only so that it
+ * tells of each once: one of them gives its place to a program that has a role.
+ */
+static bool make_room(struct programs *p)
+{
+	for (uint32_t i = 0; i < p->count; i++) {
+		const struct program *program = &p->by_id[p->victim++ % p->count]->program;
+
+		if (program->value.role == ST_ROLE_NONE &&
+		    !probe_unset_program(p->probe, &program->inode))
+			return true;
+	}
+	return false;
+}
+
+static int set_program(struct programs *p, struct node *n)
+{
+	const struct program *program = &n->program;
+	int err = probe_set_program(p->probe, &program->inode, &program->value);
+
+	if (err == -E2BIG && program->value.role != ST_ROLE_NONE && make_room(p))
+		err = probe_set_program(p->probe, &program->inode, &program->value);
+	if (err && !n->refused)
+		log_err(err, "%s cannot be watched until a later try", program->path);
+	n->refused = err != 0;
+	return err;
+}
+
+int programs_retry(struct programs *p)
+{
+	int found = 0;
+
+	for (uint32_t i = 0; i < p->count; i++) {
+		struct node *n = p->by_id[i];
+
+		if (n->refused && n->program.value.role != ST_ROLE_NONE)
+			found += set_program(p, n) == 0;
+	}
+	return found;
+}
+
+void programs_forgotten(struct programs *p, const struct st_inode *inode)
+{
+	struct node *n = NULL;
+
+	HASH_FIND(hh, p->by_inode, inode, sizeof(*inode), n);
+	if (n)
+		set_program(p, n);
+}
+
+static struct node *new_node(struct programs *p, const struct st_inode *inode, const char *path)
+{
+	struct node *n;
+
+	if (grow(p) || !(n = calloc(1, sizeof(*n))))
+		return NULL;
+	n->program.path = strdup(path);
+	if (!n->program.path) {
+		free(n);
+		return NULL;
+	}
+	n->program.inode = *inode;
+	n->program.id = p->count + 1;
+	HASH_ADD(hh, p->by_inode, program.inode, sizeof(*inode), n);
+	p->by_id[p->count++] = n;
+	return n;
+}
+
 int programs_add(struct programs *p, const struct st_inode *inode, const char *path,
 		 const struct mta *mta, uint32_t role, uint32_t flags, uint32_t image)
 {
@@ -86,25 +155,13 @@ int programs_add(struct programs *p, const struct st_inode *inode, const char *p
 		return 0;
 	if (n && role == ST_ROLE_NONE)
 		return 0;
-	if (!n) {
-		err = grow(p);
-		if (err)
-			return err;
-		n = calloc(1, sizeof(*n));
-		if (!n)
-			return -ENOMEM;
-		n->program.path = strdup(path);
-		n->program.inode = *inode;
-		n->program.id = p->count + 1;
-		HASH_ADD(hh, p->by_inode, program.inode, sizeof(*inode), n);
-		p->by_id[p->count++] = n;
-	}
+	if (!n && !(n = new_node(p, inode, path)))
+		return -ENOMEM;
 	n->program.mta = mta;
 	n->program.value = (struct st_program){
 		.role = role, .flags = flags, .id = n->program.id, .image = image};
-	err = probe_set_program(p->probe, inode, &n->program.value);
-	if (err)
-		return log_err(err, "%s cannot be watched", path);
+	if ((err = set_program(p, n)))
+		return err;
 	log_debug("program %u: %s%s%s", n->program.id, path, mta ? " of " : "",
 		  mta ? mta->name : "");
 	return 1;

@@ -13,6 +13,7 @@
 
 struct node {
 	struct program program;
+	bool refused; /* the kernel side did not take it the last time */
 	UT_hash_handle hh;
 };
 
@@ -30,6 +31,7 @@ struct programs {
 	struct node *by_inode;
 	struct node **by_id;
 	uint32_t count, room;
+	uint32_t victim; /* where make_room() looks next */
 	struct php_finder *finder;
 	const struct mta *preferred[MAX_PREFERRED];
 	size_t preferred_count;
@@ -45,9 +47,15 @@ struct programs {
 };
 
 /* programs.c: registers a program once; a role is never taken back, a stronger claim (PHP,
- * injector) replaces an interpreter's. Returns 1 when it was new, else 0 or -errno. */
+ * injector) replaces an interpreter's. Returns 1 when it was new, else 0 or -errno. What the kernel
+ * side refuses is registered all the same, told once, and set by programs_retry(). */
 int programs_add(struct programs *p, const struct st_inode *inode, const char *path,
 		 const struct mta *mta, uint32_t role, uint32_t flags, uint32_t image);
+
+/* programs.c: tries again what was refused; how many are set now. */
+int programs_retry(struct programs *p);
+/* programs.c: sets a known program again. */
+void programs_forgotten(struct programs *p, const struct st_inode *inode);
 
 /* programs_paths.c: all known paths below `root` ("": the host's), which process `pid` has (0: this
  * one). Return how many were new. */

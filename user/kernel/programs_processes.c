@@ -153,7 +153,7 @@ int programs_rescan(struct programs *p)
 	int found, err;
 
 	probe_make_room(p->probe);
-	found = scan_root(p, "", 0);
+	found = programs_retry(p) + scan_root(p, "", 0);
 	err = php_finder_scan_paths(p->finder);
 	if (err < 0)
 		return err;
@@ -216,8 +216,7 @@ void programs_seen(struct programs *p, pid_t pid, const struct st_inode *exe, ui
 
 	containers_one((uint32_t)pid, scan_container, p);
 	if (known && known->value.role != ST_ROLE_HTTPD) {
-		probe_set_program(p->probe, exe,
-				  &known->value); /* the kernel side had forgotten it */
+		programs_forgotten(p, exe);
 		return;
 	}
 	err = php_finder_process(p->finder, pid, true, &proc);
