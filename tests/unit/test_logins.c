@@ -97,6 +97,59 @@ static void a_line_in_two_pieces(void **state)
 	assert_string_equal(logins_by_pid(l, 52, 0), "info@shop.test");
 }
 
+/* Anybody can write lines, and of what he wrote only the end may be read: that is no line. */
+static void the_end_of_a_line(void **state)
+{
+	enum { PIECE = 65536 };
+	__attribute__((cleanup(logins_freep))) struct logins *l = NULL;
+	char filler[PIECE + 1];
+
+	(void)state;
+	memset(filler, 'x', PIECE);
+	/* tracing starts in the midst of one */
+	append("Nov 21 18:55:23 h joe: ");
+	assert_int_equal(logins_open(root, &l), 0);
+	append(LOGIN("71", "forged@shop.test") LOGIN("72", "info@shop.test"));
+	assert_null(logins_by_pid(l, 71, 0));
+	assert_string_equal(logins_by_pid(l, 72, 0), "info@shop.test");
+	/* one that is longer than what is read at once */
+	filler[PIECE] = '\0';
+	append(filler);
+	append(LOGIN("73", "forged@shop.test") LOGIN("74", "info@shop.test"));
+	assert_null(logins_by_pid(l, 73, 0));
+	assert_string_equal(logins_by_pid(l, 74, 0), "info@shop.test");
+}
+
+/* So much behind `line` that what is older is skipped, and nothing of `line`. */
+static void burst(const char *line)
+{
+	enum { READ_MAX = 1 << 20 };
+	size_t n = READ_MAX - strlen(line);
+	_free_ char *filler = malloc(n + 1);
+
+	assert_non_null(filler);
+	for (size_t i = 0; i < n; i++)
+		filler[i] = i % 100 == 99 || i == n - 1 ? '\n' : 'x';
+	filler[n] = '\0';
+	append(line);
+	append(filler);
+}
+
+static void a_burst(void **state)
+{
+	__attribute__((cleanup(logins_freep))) struct logins *l = NULL;
+
+	(void)state;
+	assert_int_equal(logins_open(root, &l), 0);
+	logins_read(l);
+	append("Nov 21 18:55:23 h joe: ");
+	burst(LOGIN("81", "forged@shop.test"));
+	assert_null(logins_by_pid(l, 81, 0));
+	append("Nov 21 18:55:23 h joe: \n");
+	burst(LOGIN("82", "info@shop.test"));
+	assert_string_equal(logins_by_pid(l, 82, 0), "info@shop.test");
+}
+
 static void truncated_in_place(void **state)
 {
 	__attribute__((cleanup(logins_freep))) struct logins *l = NULL;
@@ -202,6 +255,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_log_that_grows),   cmocka_unit_test(a_line_in_two_pieces),
+		cmocka_unit_test(the_end_of_a_line),  cmocka_unit_test(a_burst),
 		cmocka_unit_test(truncated_in_place), cmocka_unit_test(postfix_daemons),
 		cmocka_unit_test(sendmail_sessions),  cmocka_unit_test(no_log_yet),
 	};

@@ -39,7 +39,8 @@ struct logins {
 	ino_t ino;
 	off_t off;
 	uint64_t looked;
-	bool begun; /* a log that appears later is new from its start */
+	bool within; /* off is in the midst of a line, whose rest is no line */
+	bool begun;  /* a log that appears later is new from its start */
 	struct login login[LOGINS_MAX];
 	size_t next;
 	struct auth_clock clock;
@@ -65,6 +66,14 @@ static int open_log(const struct logins *l, struct stat *st)
 	return fd < 0 ? -ENOENT : fd;
 }
 
+/* Whoever writes to the log can end a long line like a line of Postfix: what is read begins behind
+ * the end of a line. */
+static void begin_at(struct logins *l, off_t off)
+{
+	l->off = off > 0 ? off - 1 : 0;
+	l->within = off > 0;
+}
+
 /* Finds the log, or the one that has taken its place. */
 static void look(struct logins *l)
 {
@@ -87,7 +96,7 @@ static void look(struct logins *l)
 	l->fd = fd;
 	l->dev = st.st_dev;
 	l->ino = st.st_ino;
-	l->off = l->begun ? 0 : st.st_size;
+	begin_at(l, l->begun ? 0 : st.st_size);
 }
 
 static struct login *add(struct logins *l)
@@ -230,18 +239,21 @@ void logins_read(struct logins *l)
 	if (l->fd < 0 || fstat(l->fd, &st))
 		return;
 	if (st.st_size < l->off)
-		l->off = 0; /* truncated in place */
+		begin_at(l, 0); /* truncated in place */
 	if (st.st_size - l->off > READ_MAX)
-		l->off = st.st_size - READ_MAX;
+		begin_at(l, st.st_size - READ_MAX);
 	while ((n = pread(l->fd, buf, sizeof(buf), l->off)) > 0) {
 		const char *p = buf, *end = buf + n, *nl;
 
 		while ((nl = memchr(p, '\n', (size_t)(end - p)))) {
-			take(l, p, (size_t)(nl - p));
+			if (!l->within)
+				take(l, p, (size_t)(nl - p));
+			l->within = false;
 			p = nl + 1;
 		}
 		if (p == buf && n < (ssize_t)sizeof(buf))
-			return; /* the rest of the line is still to come */
+			return;        /* the rest of the line is still to come */
+		l->within |= p == buf; /* longer than any line of a mail server */
 		l->off += p == buf ? n : p - buf;
 	}
 }
