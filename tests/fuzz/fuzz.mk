@@ -19,6 +19,8 @@ $(O)/fuzz/libspamtrace.a: $(FUZZ_OBJ)
 
 # memory that runs out, in tests/fuzz/records_memory.h
 $(O)/fuzz/records: FUZZ_LINK := -Wl,--wrap=calloc,--wrap=realloc,--wrap=strdup
+# another process's memory, which the input is
+$(O)/fuzz/walk: FUZZ_LINK := -Wl,--wrap=process_vm_readv
 
 $(FUZZ_BIN): $(O)/fuzz/%: tests/fuzz/fuzz_%.c $(wildcard tests/fuzz/*.h) $(O)/fuzz/libspamtrace.a
 	$(call msg,FUZZ,$@)

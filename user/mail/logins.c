@@ -210,7 +210,7 @@ static void take_sendmail(struct logins *l, const struct auth_event *e)
 	}
 }
 
-static void take(struct logins *l, const char *line, size_t len)
+static void take_line(struct logins *l, const char *line, size_t len)
 {
 	struct auth_event e;
 	struct login *to;
@@ -247,7 +247,7 @@ void logins_read(struct logins *l)
 
 		while ((nl = memchr(p, '\n', (size_t)(end - p)))) {
 			if (!l->within)
-				take(l, p, (size_t)(nl - p));
+				take_line(l, p, (size_t)(nl - p));
 			l->within = false;
 			p = nl + 1;
 		}
