@@ -117,7 +117,9 @@ static void more_programs_than_room(void **state)
 		assert_true(n < 1000000);
 	assert_int_equal(told_of(path), 0);
 	assert_true(lost_now(ST_LOST_PROGRAM_MAP) > 0);
-	probe_make_room(h.probe);
+	assert_true(probe_had_no_room(h.probe));
+	assert_false(probe_had_no_room(h.probe));
+	assert_true(probe_forget_programs(h.probe) >= n - 1);
 	assert_int_equal(told_of(path), 1);
 	assert_int_equal(told_of(path), 0);
 	/* who has a role stays */

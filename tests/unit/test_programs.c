@@ -54,6 +54,22 @@ int probe_unset_program(struct probe *p, const struct st_inode *exe)
 	return 0;
 }
 
+size_t probe_forget_programs(struct probe *p)
+{
+	size_t before = used;
+
+	for (size_t i = used; i-- > 0;)
+		if (role[i] == ST_ROLE_NONE)
+			probe_unset_program(p, &held[i]);
+	return before - used;
+}
+
+bool probe_had_no_room(struct probe *p)
+{
+	(void)p;
+	return false;
+}
+
 int probe_set_image(struct probe *p, uint32_t index, const struct st_php_image *image)
 {
 	(void)p;

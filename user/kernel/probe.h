@@ -61,9 +61,11 @@ int probe_set_program(struct probe *p, const struct st_inode *exe,
 		      const struct st_program *program);
 /* Its next exec is told of again. */
 int probe_unset_program(struct probe *p, const struct st_inode *exe);
-/* Where the kernel side had no room for a new program since the last call (ST_LOST_PROGRAM_MAP),
- * those without a role make some: each is told of again when it is executed again. */
-void probe_make_room(struct probe *p);
+/* Room for others: programs without a role are forgotten, and told of again when they are executed
+ * again. How many they were. */
+size_t probe_forget_programs(struct probe *p);
+/* Was there a new program without room (ST_LOST_PROGRAM_MAP) since the last call? */
+bool probe_had_no_room(struct probe *p);
 int probe_set_image(struct probe *p, uint32_t index, const struct st_php_image *image);
 int probe_set_base(struct probe *p, const struct st_base_key *key, const struct st_base *base);
 int probe_unset_base(struct probe *p, const struct st_base_key *key);

@@ -28,7 +28,7 @@ struct probe {
 	const struct bpf_program *attached[MAX_ATTACHED]; /* each once */
 	size_t attached_count;
 	uint64_t skips, skips_at; /* boot ns */
-	uint64_t programs_full;   /* ST_LOST_PROGRAM_MAP when room was made last */
+	uint64_t no_room;         /* ST_LOST_PROGRAM_MAP when it was asked for last */
 	const char
 		*fexit[10]; /* names of the fexit programs that fit this kernel, ends with NULL */
 	bool again;         /* AGAIN of bpf/maps.bpf.h */

@@ -25,10 +25,12 @@ int probe_unset_program(struct probe *p, const struct st_inode *exe)
 	return bpf_map_delete_elem(bpf_map__fd(p->skel->maps.programs), exe) ? -errno : 0;
 }
 
-static void forget_programs(int fd)
+size_t probe_forget_programs(struct probe *p)
 {
+	int fd = bpf_map__fd(p->skel->maps.programs);
 	struct st_inode key, next;
 	bool more = bpf_map_get_next_key(fd, NULL, &next) == 0;
+	size_t count = 0;
 
 	while (more) {
 		struct st_program program;
@@ -37,18 +39,18 @@ static void forget_programs(int fd)
 		key = next;
 		more = bpf_map_get_next_key(fd, &key, &next) == 0;
 		if (bpf_map_lookup_elem(fd, &key, &program) == 0 && program.role == ST_ROLE_NONE)
-			bpf_map_delete_elem(fd, &key);
+			count += bpf_map_delete_elem(fd, &key) == 0;
 	}
+	return count;
 }
 
-void probe_make_room(struct probe *p)
+bool probe_had_no_room(struct probe *p)
 {
-	uint64_t full = __atomic_load_n(&p->skel->bss->lost[ST_LOST_PROGRAM_MAP], __ATOMIC_RELAXED);
+	uint64_t now = __atomic_load_n(&p->skel->bss->lost[ST_LOST_PROGRAM_MAP], __ATOMIC_RELAXED);
+	bool more = now != p->no_room;
 
-	if (full == p->programs_full)
-		return;
-	p->programs_full = full;
-	forget_programs(bpf_map__fd(p->skel->maps.programs));
+	p->no_room = now;
+	return more;
 }
 
 int probe_set_image(struct probe *p, uint32_t index, const struct st_php_image *image)

@@ -74,28 +74,13 @@ static int grow(struct programs *p)
 	return 0;
 }
 
-/*
- * The kernel side has room for so many programs, and keeps those without a role only so that it
- * tells of each once: one of them gives its place to a program that has a role.
- */
-static bool make_room(struct programs *p)
-{
-	for (uint32_t i = 0; i < p->count; i++) {
-		const struct program *program = &p->by_id[p->victim++ % p->count]->program;
-
-		if (program->value.role == ST_ROLE_NONE &&
-		    !probe_unset_program(p->probe, &program->inode))
-			return true;
-	}
-	return false;
-}
-
 static int set_program(struct programs *p, struct node *n)
 {
 	const struct program *program = &n->program;
 	int err = probe_set_program(p->probe, &program->inode, &program->value);
 
-	if (err == -E2BIG && program->value.role != ST_ROLE_NONE && make_room(p))
+	/* those without a role are there only so that each is told of once */
+	if (err == -E2BIG && program->value.role != ST_ROLE_NONE && probe_forget_programs(p->probe))
 		err = probe_set_program(p->probe, &program->inode, &program->value);
 	if (err && !n->refused)
 		log_err(err, "%s cannot be watched until a later try", program->path);

@@ -31,7 +31,6 @@ struct programs {
 	struct node *by_inode;
 	struct node **by_id;
 	uint32_t count, room;
-	uint32_t victim; /* where make_room() looks next */
 	struct php_finder *finder;
 	const struct mta *preferred[MAX_PREFERRED];
 	size_t preferred_count;

@@ -152,7 +152,8 @@ int programs_rescan(struct programs *p)
 {
 	int found, err;
 
-	probe_make_room(p->probe);
+	if (probe_had_no_room(p->probe))
+		probe_forget_programs(p->probe);
 	found = programs_retry(p) + scan_root(p, "", 0);
 	err = php_finder_scan_paths(p->finder);
 	if (err < 0)
