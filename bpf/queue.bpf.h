@@ -12,7 +12,7 @@
 
 #define QUEUE_MASK  511
 #define NAME_MAX_Q  256
-#define QUEUE_DEPTH 4
+#define QUEUE_DEPTH 5 /* a name, its top directory, and up to 3 levels of hashing between */
 
 struct queue_record {
 	struct st_queue q;
