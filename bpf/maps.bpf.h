@@ -64,7 +64,7 @@ struct call_state {
 /* The old name of a rename between entry and exit of vfs_rename(): d_move() overwrites it. */
 #define RENAME_OLD 160
 struct rename_state {
-	__u32 len, pad;
+	__u32 len, cut;
 	char old[RENAME_OLD];
 };
 

@@ -75,6 +75,7 @@ static __always_inline int by_dentry(__u32 op, struct dentry *name, struct dentr
 			__builtin_memcpy(r->data + (*off & QUEUE_MASK), renamed->old, RENAME_OLD);
 			r->q.old.off = (__u16)(*off & QUEUE_MASK);
 			r->q.old.len = (__u16)renamed->len & 0xff;
+			r->q.old.cut = renamed->cut != 0;
 			*off += RENAME_OLD;
 		} else {
 			r->q.flags |= ST_Q_OLD_FOREIGN;
@@ -89,6 +90,8 @@ static __always_inline int by_dentry(__u32 op, struct dentry *name, struct dentr
 	submit_queue(r, &self);
 	return 0;
 }
+
+#define RENAME_NAME 32 /* a component's; no queue has longer ones where it renames */
 
 /* Before d_move() takes the old name away. Only for renames that land in a queue. */
 static __always_inline int keep_old_name(struct dentry *new_name, struct dentry *old_name)
@@ -108,12 +111,18 @@ static __always_inline int keep_old_name(struct dentry *new_name, struct dentry 
 			struct dentry *dentry = c.dentry[i];
 			long n;
 
-			if (i >= (int)c.depth || at > RENAME_OLD - 64)
+			if (i >= (int)c.depth)
 				continue;
-			n = bpf_probe_read_kernel_str(state.old + (at & 127), 32,
+			if (at > RENAME_OLD - 64) {
+				state.cut = 1;
+				continue;
+			}
+			n = bpf_probe_read_kernel_str(state.old + (at & 127), RENAME_NAME,
 						      BPF_CORE_READ(dentry, d_name.name));
 			if (n > 0)
 				at += (__u32)n & 63;
+			if (n <= 0 || n == RENAME_NAME)
+				state.cut = 1;
 		}
 	}
 	state.len = at;
