@@ -19,4 +19,4 @@ $(BPF_TEST)/test_kernel: tests/bpf/test_kernel.c tests/bpf/test_engine.c tests/b
 
 .PHONY: bpf-test
 bpf-test: deps $(BPF_TEST)/test_kernel $(BPF_TEST)/child $(BPF_TEST)/engine ## drive the kernel side with real processes (root)
-	@$(BPF_TEST)/test_kernel $(BPF_TEST) tests/bpf
+	@$(BPF_TEST)/test_kernel $(BPF_TEST) tests/kernels/insns

@@ -42,9 +42,6 @@ int harness_files(const char *programs_dir)
 	strcpy(h.dir, "/tmp/spamtrace-bpf.XXXXXX");
 	if (!mkdtemp(h.dir) || chmod(h.dir, 0755))
 		return -errno;
-	snprintf(h.queue, sizeof(h.queue), "%s/queue", h.dir);
-	if (mkdir(h.queue, 0755))
-		return -errno;
 	if (place(h.sendmail, sizeof(h.sendmail), "child", "sendmail") ||
 	    place(h.smtpd, sizeof(h.smtpd), "child", "qmail-smtpd") ||
 	    place(h.perl, sizeof(h.perl), "child", "perl") ||
@@ -115,7 +112,7 @@ static int set_engine(void)
 	return err ? err : set_program(h.engine, ST_ROLE_PHP, 0, PROGRAM_ENGINE);
 }
 
-static int set_queue(void)
+static int set_queue(bool fexit)
 {
 	struct st_queue_root root = {
 		.queue = 5,
@@ -126,25 +123,43 @@ static int set_queue(void)
 			 {.top = "qf", .ops = ST_OP_RENAME},
 			 {.top = "create", .ops = ST_OP_CREATE}}};
 	struct st_inode inode;
-	int err = inode_of_path(h.queue, 0, &inode);
+	int err;
 
+	/* one for each set of hooks: the tests begin with an empty one */
+	snprintf(h.queue, sizeof(h.queue), "%s/queue%s", h.dir, fexit ? ".fexit" : "");
+	if (mkdir(h.queue, 0755) && errno != EEXIST)
+		return -errno;
+	err = inode_of_path(h.queue, 0, &inode);
 	if (!err)
 		err = probe_set_queue(h.probe, &inode, &root);
 	return err ? err : probe_set_queue_path(h.probe, h.queue, 5);
 }
 
-int harness_start(size_t ring)
+static bool has_hook(const char *name)
 {
-	struct probe_options options = {.no_fexit = true, .creates = true, .ring_bytes = ring};
+	size_t n;
+	const char *const *hooks = probe_hooks(h.probe, &n);
+
+	for (size_t i = 0; i < n; i++)
+		if (!strcmp(hooks[i], name))
+			return true;
+	return false;
+}
+
+int harness_start(size_t ring, bool fexit)
+{
+	struct probe_options options = {
+		.no_fexit = !fexit, .no_syscalls = fexit, .creates = true, .ring_bytes = ring};
 	int status = 0;
 
 	if (probe_new(&options, &h.probe, &status))
 		return -1;
 	if (set_program(h.sendmail, ST_ROLE_INJECTOR, 0, PROGRAM_SENDMAIL) ||
 	    set_program(h.smtpd, ST_ROLE_SMTPD, ST_P_ENV, PROGRAM_SMTPD) ||
-	    set_program(h.perl, ST_ROLE_SCRIPT, 0, PROGRAM_PERL) || set_engine() || set_queue() ||
-	    probe_attach(h.probe, &status))
+	    set_program(h.perl, ST_ROLE_SCRIPT, 0, PROGRAM_PERL) || set_engine() ||
+	    set_queue(fexit) || probe_attach(h.probe, &status))
 		return -1;
+	h.fexit = has_hook("queue (fexit)");
 	return 0;
 }
 

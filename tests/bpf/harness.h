@@ -26,7 +26,8 @@
 
 struct harness {
 	struct probe *probe;
-	const char *programs_dir, *tables_dir;
+	const char *programs_dir, *table;
+	bool fexit;   /* the queue hooks are those; else the syscall tracepoints */
 	char dir[64]; /* temporary, removed at the end */
 	char sendmail[128], smtpd[128], perl[128], engine[128], none[128];
 	char queue[128]; /* root of queue 5 */
@@ -38,8 +39,9 @@ struct harness {
 
 extern struct harness h;
 
-/* 0, or a skip: prints why and returns 1; -1: failed. ring: bytes, 0: as usual. */
-int harness_start(size_t ring);
+/* 0 or -1. ring: bytes, 0: as usual. Sets h.fexit if `fexit` asks for it and the kernel allows it;
+ * if it does not, no queue hook is there. */
+int harness_start(size_t ring, bool fexit);
 void harness_stop(void);
 /* Temporary directory, programs. */
 int harness_files(const char *programs_dir);
@@ -71,6 +73,7 @@ pid_t run_engine(const char *state, const char *child);
 int kernel_tests(void);
 int engine_tests(void);
 int program_tests(void);
-int queue_tests(void);
+/* `fexit`: those hooks are what is tested; without them each test is skipped. */
+int queue_tests(bool fexit);
 
 #endif

@@ -368,7 +368,7 @@ static void a_lost_origin_is_known_to_be_lost(void **state)
 
 	(void)state;
 	harness_stop();
-	assert_int_equal(harness_start(8192), 0);
+	assert_int_equal(harness_start(8192, false), 0);
 	assert_int_equal(pipe(fds), 0);
 	snprintf(old, sizeof(old), "%s/todo", h.queue);
 	mkdir(old, 0755);
@@ -399,7 +399,7 @@ static void a_lost_origin_is_known_to_be_lost(void **state)
 	assert_int_equal(how_many(ST_ORIGIN, 0), 0);
 	unlink(old);
 	harness_stop();
-	assert_int_equal(harness_start(0), 0);
+	assert_int_equal(harness_start(0, false), 0);
 	drop();
 }
 

@@ -1,10 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Names that land in a queue or leave it, in every way to say them; what fails is not reported. */
+/*
+ * Names that land in a queue or leave it, in every way to say them; what fails is not reported. Run
+ * once with the syscall tracepoints and once with fexit, which tells more: inode and size, no name
+ * as an absolute path, whether the old name is the queue's.
+ */
 #include "harness.h"
 
 #include <fcntl.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/un.h>
 
 static int root_fd = -1;
 
@@ -28,6 +35,7 @@ static int setup(void **state)
 	for (size_t i = 0; i < array_size(dirs); i++)
 		mkdir(in_queue(dirs[i]), 0755);
 	root_fd = open(h.queue, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	drop();
 	return root_fd < 0 || chdir(h.queue) ? -1 : 0;
 }
 
@@ -43,10 +51,26 @@ static void make(const char *path)
 	int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
 
 	assert_true(fd >= 0);
+	assert_int_equal(write(fd, "mail", 4), 4);
 	close(fd);
 }
 
-/* Exactly one record, of this operation and these names. want_old NULL: foreign or none. */
+/* fexit knows which file it was; not of an unlink, which leaves the name without one. */
+static void expect_file(const struct st_queue *q, const char *path)
+{
+	bool knows = h.fexit && (q->op == ST_OP_LINK || q->op == ST_OP_RENAME);
+	struct stat st = {0};
+
+	if (knows)
+		assert_int_equal(fstatat(root_fd, path, &st, 0), 0);
+	assert_int_equal(q->ino, st.st_ino);
+	assert_int_equal(q->size, st.st_size);
+	if (knows)
+		assert_int_equal(q->size, 4);
+}
+
+/* Exactly one record, of this operation and these names. want_old NULL: foreign or none, or by
+ * syscall an absolute name's. */
 static void expect_op(enum st_op op, const char *want, const char *want_old)
 {
 	const struct record *r;
@@ -66,11 +90,14 @@ static void expect_op(enum st_op op, const char *want, const char *want_old)
 	assert_string_equal(q->comm, "test_kernel");
 	assert_int_equal(q->origin | q->injection, 0);
 	assert_int_equal(record_queue_name(r, q->name, name, sizeof(name)), 0);
+	if (h.fexit && op != ST_OP_CREATE)
+		assert_false(q->flags & ST_Q_ABSOLUTE);
 	if (q->flags & ST_Q_ABSOLUTE) {
 		assert_memory_equal(name, h.queue + 1, prefix - 1);
 		memmove(name, name + prefix, strlen(name + prefix) + 1);
 	}
 	assert_string_equal(name, want);
+	expect_file(q, want);
 	if (!want_old) {
 		if (q->old.len && !(q->flags & ST_Q_OLD_FOREIGN) && !(q->flags & ST_Q_ABSOLUTE))
 			fail_msg("%s: came from %s", want, str(r, q->old));
@@ -138,7 +165,7 @@ static void ways_to_say_a_name(void **state)
 	expect_op(ST_OP_LINK, "todo/4", "pid/1");
 	snprintf(name, sizeof(name), "%s//todo///5", h.queue);
 	assert_int_equal(link("pid/1", name), 0);
-	expect_op(ST_OP_LINK, "todo/5", NULL);
+	expect_op(ST_OP_LINK, "todo/5", h.fexit ? "pid/1" : NULL);
 	/* below a directory, by descriptor and by working directory */
 	assert_int_equal(renameat(AT_FDCWD, "todo/5", incoming, "Y1"), 0);
 	expect_op(ST_OP_RENAME, "incoming/Y1", "todo/5");
@@ -168,9 +195,7 @@ static void hash_directories(void **state)
 		snprintf(name, sizeof(name), "%s/Z", to);
 		assert_int_equal(rename(old, name), 0);
 		expect_op(ST_OP_RENAME, name, old);
-		/* three levels of directories, by descriptor of the innermost */
-		if (strlen(to) > strlen("incoming/a/b"))
-			continue;
+		/* up to three levels of directories, by descriptor of the innermost */
 		fd = open(to, O_PATH | O_DIRECTORY | O_CLOEXEC);
 		assert_int_equal(renameat(fd, "Z", fd, "W"), 0);
 		snprintf(old, sizeof(old), "%s/W", to);
@@ -201,6 +226,8 @@ static void what_fails_or_is_elsewhere(void **state)
 	expect_nothing("an unlink of a directory");
 	assert_int_equal(rename("pid/none", "incoming/none"), -1);
 	expect_nothing("a rename of nothing");
+	assert_int_equal(rename("pid/8", "incoming"), -1);
+	expect_nothing("a rename over a directory");
 	assert_int_equal(link("pid/8", (char *)8), -1);
 	expect_nothing("a name that is no memory");
 	assert_int_equal(link("pid/8", "other/8"), 0);
@@ -242,7 +269,18 @@ static void from_outside(void **state)
 	drop();
 	assert_int_equal(rename("../outside2", "incoming/O2"), 0);
 	drain();
-	{
+	if (h.fexit) {
+		assert_true(as(st_queue, first(ST_QUEUE, getpid()))->flags & ST_Q_OLD_FOREIGN);
+		expect_op(ST_OP_RENAME, "incoming/O2", NULL);
+		make(outside);
+		drop();
+		assert_int_equal(link(outside, "todo/O3"), 0);
+		drain();
+		assert_true(as(st_queue, first(ST_QUEUE, getpid()))->flags & ST_Q_OLD_FOREIGN);
+		expect_op(ST_OP_LINK, "todo/O3", NULL);
+		unlink("todo/O3");
+		unlink(outside);
+	} else {
 		/* relative to the queue, but not below it: refused when it is read */
 		const struct record *r = first(ST_QUEUE, getpid());
 		char old[64];
@@ -272,14 +310,127 @@ static void long_names(void **state)
 		assert_int_equal(how_many(ST_QUEUE, getpid()), 1);
 		r = first(ST_QUEUE, getpid());
 		err = record_queue_name(r, as(st_queue, r)->name, got, sizeof(got));
-		/* all of it, or refused: never a shorter one */
+		/* all of it, or refused: never a shorter one; fexit reads each component by itself
+		 */
 		if (!err)
 			assert_string_equal(got, name);
 		else
 			assert_int_equal(err, -ENAMETOOLONG);
-		assert_int_equal(!err, n + 5 < 255);
+		assert_int_equal(!err, h.fexit || n + 5 < 255);
 		unlink(name);
 	}
+}
+
+static void long_old_names(void **state)
+{
+	(void)state;
+	for (size_t n = 1; n <= 255; n++) {
+		char old[512], long_name[300], got[512];
+		const struct record *r;
+		const struct st_queue *q;
+		int err;
+
+		memset(long_name, 'o', n);
+		long_name[n] = '\0';
+		snprintf(old, sizeof(old), "incoming/a/b/%s", long_name);
+		make(old);
+		drop();
+		assert_int_equal(rename(old, "incoming/N"), 0);
+		drain();
+		assert_int_equal(how_many(ST_QUEUE, getpid()), 1);
+		r = first(ST_QUEUE, getpid());
+		q = as(st_queue, r);
+		assert_false(q->flags & ST_Q_OLD_FOREIGN);
+		err = record_queue_name(r, q->old, got, sizeof(got));
+		/* all of it, or refused: never a shorter one */
+		if (!err)
+			assert_string_equal(got, old);
+		else
+			assert_int_equal(err, -ENAMETOOLONG);
+		if (n < 31) /* no queue has longer ones */
+			assert_int_equal(err, 0);
+		unlink("incoming/N");
+	}
+	drop();
+}
+
+/* A child of that name at the other end of a new connection; ends when that is closed. */
+static pid_t peer_of(const char *name, int listener, const struct sockaddr_un *at)
+{
+	pid_t pid = fork();
+	char byte;
+	int fd;
+
+	if (pid)
+		return pid;
+	prctl(PR_SET_NAME, name);
+	fd = socket(AF_UNIX, SOCK_STREAM, 0);
+	if (connect(fd, (const struct sockaddr *)at, sizeof(*at)))
+		_exit(1);
+	close(listener);
+	_exit(read(fd, &byte, 1) ? 1 : 0);
+}
+
+/*
+ * What is told of the other end when a program of that name renames a file and holds the
+ * connections `fd` as its first descriptors: only those are looked at, and this process has many.
+ */
+static const char *peer_told(const char *program, const char *from, const char *to, const int *fd,
+			     size_t fds)
+{
+	const struct record *r;
+	int status;
+	pid_t pid;
+
+	drop();
+	pid = fork();
+	if (!pid) {
+		for (size_t i = 0; i < fds; i++)
+			dup2(fd[i], 3 + (int)i);
+		prctl(PR_SET_NAME, program);
+		_exit(rename(from, to) ? 1 : 0);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+	drain();
+	assert_int_equal(how_many(ST_QUEUE, pid), 1);
+	r = first(ST_QUEUE, pid);
+	assert_string_equal(as(st_queue, r)->comm, program);
+	return as(st_queue, r)->peer;
+}
+
+/* Postfix's cleanup takes a message from the process whose connection it has accepted; the master
+ * that it is connected to listens for all and tells nothing. */
+static void the_peer_of_cleanup(void **state)
+{
+	static const char *const peers[] = {"master", "pickup"};
+	struct sockaddr_un at = {.sun_family = AF_UNIX};
+	int listener = socket(AF_UNIX, SOCK_STREAM, 0), fd[array_size(peers)], status;
+	pid_t pid[array_size(peers)];
+
+	(void)state;
+	snprintf(at.sun_path, sizeof(at.sun_path), "%s/socket", h.dir);
+	assert_int_equal(bind(listener, (struct sockaddr *)&at, sizeof(at)), 0);
+	assert_int_equal(listen(listener, 5), 0);
+	for (size_t i = 0; i < array_size(peers); i++) {
+		pid[i] = peer_of(peers[i], listener, &at);
+		fd[i] = accept(listener, NULL, NULL);
+		assert_true(fd[i] > 2);
+	}
+	make("pid/p");
+	assert_string_equal(peer_told("cleanup", "pid/p", "incoming/P", fd, 2), "pickup");
+	assert_string_equal(peer_told("qmgr", "incoming/P", "incoming/Q", fd, 2), "");
+	assert_string_equal(peer_told("cleanup", "incoming/Q", "incoming/P", fd, 1), "");
+	for (size_t i = 0; i < array_size(peers); i++)
+		close(fd[i]);
+	for (size_t i = 0; i < array_size(peers); i++) {
+		assert_int_equal(waitpid(pid[i], &status, 0), pid[i]);
+		assert_int_equal(status, 0);
+	}
+	close(listener);
+	unlink(at.sun_path);
+	unlink("incoming/P");
+	drop();
 }
 
 static void exec_none(const void *arg)
@@ -318,18 +469,33 @@ static void commits_are_counted_by_uid(void **state)
 	drop();
 }
 
-int queue_tests(void)
+static void refused(void **state)
 {
-	const struct CMUnitTest tests[] = {
+	(void)state;
+	skip();
+}
+
+int queue_tests(bool fexit)
+{
+	struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_syscall),
 		cmocka_unit_test(ways_to_say_a_name),
 		cmocka_unit_test(hash_directories),
 		cmocka_unit_test(what_fails_or_is_elsewhere),
 		cmocka_unit_test(from_outside),
 		cmocka_unit_test(long_names),
+		cmocka_unit_test(long_old_names),
+		cmocka_unit_test(the_peer_of_cleanup),
 		cmocka_unit_test(programs_without_a_role),
 		cmocka_unit_test(commits_are_counted_by_uid),
 	};
 
-	return cmocka_run_group_tests(tests, setup, teardown);
+	if (fexit && !h.fexit) {
+		for (size_t i = 0; i < array_size(tests); i++)
+			tests[i].test_func = refused;
+		print_message("  %zu skipped: queue tests with fexit, which this kernel refuses\n",
+			      array_size(tests));
+	}
+	return cmocka_run_group_tests_name(fexit ? "queue by fexit" : "queue by syscalls", tests,
+					   setup, teardown);
 }
