@@ -104,6 +104,21 @@ static void attach_queue(struct probe *p)
 			"of them");
 }
 
+static void attach_prepare(struct probe *p)
+{
+	if (!loaded(p, "on_prepare_exec"))
+		return;
+	if (attach_hook(p, probe_prepare))
+		probe_note(p, "the hook before an exec was refused: what a script executes in its "
+			      "own place stays without an origin");
+	else
+		hooked(p, "exec in place");
+	if (loaded(p, "on_prepare_exec_again") && attach_hook(p, probe_prepare_again))
+		probe_note(p,
+			   "the second hook before an exec was refused: under load some messages "
+			   "stay without an origin");
+}
+
 int probe_attach(struct probe *p, int *exit_status)
 {
 	int err = attach_hook(p, probe_lineage);
@@ -127,10 +142,7 @@ int probe_attach(struct probe *p, int *exit_status)
 			"the connection hook was refused: SMTP sessions of scripts are not seen");
 	else
 		hooked(p, "connect");
-	if (loaded(p, "on_prepare_exec") && !attach_hook(p, probe_prepare))
-		hooked(p, "exec in place");
-	if (loaded(p, "on_prepare_exec_again"))
-		attach_hook(p, probe_prepare_again);
+	attach_prepare(p);
 	if (p->opens && loaded(p, "script_open_enter")) {
 		if (attach_hook(p, probe_open))
 			probe_note(p,
