@@ -27,12 +27,13 @@ server_died() {
 }
 
 # wait_until WHAT COMMAND...: polls until it succeeds; a minute is the sign of a hang, not a wait.
+# HANG_SECONDS is another one, for an emulated machine.
 wait_until() {
-	local what=$1 deadline=$((SECONDS + 60))
+	local what=$1 deadline=$((SECONDS + ${HANG_SECONDS:-60}))
 	shift
 	until "$@" 2>/dev/null; do
 		[ "$SECONDS" -lt "$deadline" ] || {
-			server_died "$what did not happen within a minute"
+			server_died "$what did not happen within ${HANG_SECONDS:-60} seconds"
 			return 1
 		}
 		sleep 0.02
