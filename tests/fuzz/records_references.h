@@ -29,19 +29,84 @@ static void check_origin(const struct correlate *c, const struct origin *o)
 
 static void check_injection(const struct correlate *c, const struct injection *i)
 {
-	uint32_t tasks = 0, refs = 0;
+	uint32_t tasks = 0, refs = 0, first_ids = 0;
+	const struct pickup *p;
 	const struct waiting *w;
 
 	for (const struct task *t = c->tasks; t; t = t->hh.next)
 		tasks += t->injection == i;
 	for (const struct smtp_session *s = c->sessions; s; s = s->hh.next)
 		refs += s->injection == i;
-	for (const struct pickup *p = c->pickups; p; p = p->hh.next)
-		refs += p->injection == i;
+	for (p = c->pickups; p; p = p->hh.next) {
+		refs += p->untold && p->injection == i;
+		first_ids += p->injection == i;
+	}
+	DL_FOREACH(i->pickups, p)
+	{
+		must(p->injection == i && !p->joined);
+		first_ids--;
+	}
+	must(!first_ids);
 	DL_FOREACH(c->waiting, w)
 	refs += w->q.injection == i;
 	must(i->commits < UINT32_MAX / 2); /* none is taken back twice */
 	must(i->tasks == tasks && tasks + refs && i->refs == tasks + refs);
+}
+
+static void check_first_ids(const struct correlate *c)
+{
+	const struct untold *u;
+	size_t untold = 0;
+
+	DL_FOREACH(c->untold, u)
+	{
+		must(u->pickup->untold == u && !u->pickup->joined);
+		untold++;
+	}
+	for (const struct pickup *p = c->pickups; p; p = p->hh.next)
+		untold -= p->untold != NULL;
+	must(!untold && c->untold_count <= c->limits.untold);
+	must(HASH_COUNT(c->pickups) <= c->limits.first_ids);
+}
+
+static void check_sessions(const struct correlate *c)
+{
+	const struct smtp_session *s, *found;
+	size_t open = 0, closed = 0;
+
+	DL_FOREACH(c->open, s)
+	{
+		HASH_FIND(by_sock, c->by_sock, &s->sock, sizeof(s->sock), found);
+		must(s->open && found == s);
+		open++;
+	}
+	DL_FOREACH(c->closed, s)
+	{
+		must(!s->open);
+		closed++;
+	}
+	must(open == HASH_CNT(by_sock, c->by_sock) && closed == c->closed_count);
+	must(open + closed == HASH_COUNT(c->sessions));
+	must(open <= c->limits.open && closed <= c->limits.closed);
+}
+
+static void check_in_flight(const struct correlate *c)
+{
+	const struct in_flight *f;
+	size_t watched = 0, left = 0;
+
+	DL_FOREACH(c->watched, f)
+	{
+		must(f->watched && !f->orphan);
+		watched++;
+	}
+	DL_FOREACH(c->left, f)
+	{
+		must(!f->watched);
+		left++;
+	}
+	must(left == c->left_count && watched + left == HASH_COUNT(c->in_flight));
+	must(left <= c->limits.left);
 }
 
 static void check_lists(const struct correlate *c)
@@ -70,6 +135,9 @@ static void check_references(const struct correlate *c)
 		check_origin(c, o);
 	for (const struct injection *i = c->injections; i; i = i->hh.next)
 		check_injection(c, i);
+	check_first_ids(c);
+	check_sessions(c);
+	check_in_flight(c);
 	check_lists(c);
 }
 

@@ -4,7 +4,8 @@
  *trace_builders.h, queue files are a table of what facts() answers, and what correlate says is
  *written down as one line each:
  *
- *	queued ID [first ID] [session] SCRIPT|uid N|origin-lost|lost|unseen [nofacts] [(doubt)]
+ *	queued ID [first ID] [session] SCRIPT|uid N|origin-lost|lost|unseen [nofacts] [forgotten]
+ *[(doubt)]
  *	attempted SCRIPT code N signal N [(why)]
  *	removed ID [aborted]
  *	connected SCRIPT|lost state N
@@ -26,6 +27,7 @@ struct file {
 	char mailbox[16];          /* that the log names */
 	char daemon[16];           /* that the log names */
 	char parent[QUEUE_ID_MAX]; /* that the file of a bounce names */
+	char first[QUEUE_ID_MAX];  /* that it had in the submission queue */
 	uint16_t port;             /* of an SMTP client on this machine */
 	uint64_t time;             /* when it began; the wall's clock is the simulation's */
 	int64_t uid;
@@ -74,6 +76,7 @@ static const struct {
 	{"/usr/lib/postfix/sbin/bounce", ST_ROLE_MTA, &mta_postfix},
 	{"/usr/lib/postfix/sbin/master", ST_ROLE_MTA, &mta_postfix},
 	{"/usr/sbin/exim4", ST_ROLE_INJECTOR, &mta_exim},
+	{"/usr/sbin/sendmail.sendmail", ST_ROLE_INJECTOR, &mta_sendmail},
 };
 
 static uint32_t world_program(const char *base)
@@ -144,6 +147,8 @@ static void world_queued(void *arg, const struct queued *q)
 		say(w, " run %d", q->actor.run);
 	if (q->facts.auth_user[0])
 		say(w, " by %s%s", q->facts.auth_user, q->logged ? " (log)" : "");
+	if (q->session_forgotten)
+		say(w, " forgotten");
 	if (q->doubt)
 		say(w, " (%s)", q->doubt);
 	say(w, "\n");
@@ -229,6 +234,7 @@ static int world_facts(void *arg, struct mta_queue *q, int fd, const char *id, u
 	out->bounce = f->bounce;
 	out->authenticated = f->authenticated;
 	strcpy(out->parent_id, f->parent);
+	strcpy(out->first_id, f->first);
 	out->uid = f->uid;
 	out->client_port = f->port;
 	out->time_ns = f->time;
@@ -382,7 +388,7 @@ static void world_exec(struct world *w, uint32_t pid, const char *base, const ch
  *	exit PID [CODE [SIGNAL]]	link|rename|create PID NEW [OLD], unlink PID NAME
  *	queue N				(what follows happens in queue N)
  *	file ID [again] [ready] [gone] [stale] [local] [network] [bounce] [parent ID] [daemon NAME]
- *[authenticated] [mailbox NAME] [uid N] [port N]	connect PID PORT STATE [SCRIPT]	tick SECONDS
+ *[first ID] [authenticated] [mailbox NAME] [uid N] [port N]	connect PID PORT STATE [SCRIPT]	tick SECONDS
  *	peer 0 NAME	(cleanup has the next messages from this daemon)
  *	socket PORT	(who commits next holds an SMTP session from this port of 127.0.0.1)
  *	function	(workers are in pfsockopen())
@@ -414,6 +420,8 @@ static void step_file(struct world *w, char *words)
 			f->bounce = true;
 		else if (!strcmp(word, "parent"))
 			snprintf(f->parent, sizeof(f->parent), "%s", strtok(NULL, " "));
+		else if (!strcmp(word, "first"))
+			snprintf(f->first, sizeof(f->first), "%s", strtok(NULL, " "));
 		else if (!strcmp(word, "daemon"))
 			snprintf(f->daemon, sizeof(f->daemon), "%s", strtok(NULL, " "));
 		else if (!strcmp(word, "authenticated"))

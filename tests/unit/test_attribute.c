@@ -437,6 +437,17 @@ static void over_a_connection_of_the_script(void **state)
 	e = queued(s);
 	assert_int_equal(e->attribution, ATTRIBUTION_INFERRED);
 	expect_str(e->reason, "doubt!");
+	/* it may have come over one that is not known any more */
+	s->queued.session = NULL;
+	s->queued.doubt = NULL;
+	e = queued(s);
+	assert_int_equal(e->attribution, ATTRIBUTION_EXACT);
+	s->queued.session_forgotten = true;
+	e = queued(s);
+	assert_int_equal(e->source, SOURCE_SMTP);
+	assert_int_equal(e->attribution, ATTRIBUTION_INFERRED);
+	expect_str(e->reason, "the connection that it came over, which may be a script's, had to "
+			      "be forgotten");
 }
 
 static void why_not_exact(void **state)

@@ -368,6 +368,15 @@ static const struct story postfix[] = {
 		 PF_END("202", "203") "tick 11\ntick 20\nfile " Y1 " local uid 33\n" PF_CLEANUP(Y1)
 			 PF_PICKED(X1) "idle\ncount\n",
 	 "queued " X1 " first " X1 " /a.php nofacts\ncount 1 0\n"},
+	{"Postfix is down, and postdrop gives up after that was told",
+	 PF_START "php 100 202 /a.php\n" PF_DROP("202", "203", X1) "tick 11\nunlink 203 maildrop/" X1
+								   "\n" PF_END("202", "203") "idle\ncount\n",
+	 "queued " X1 " first " X1 " /a.php nofacts\nattempted /a.php code 0 signal 0\ncount 0 0\n"},
+	{"Postfix is down, and an administrator empties its maildrop",
+	 PF_START "php 100 202 /a.php\n" PF_DROP("202", "203", X1)
+		 PF_END("202", "203") "tick 11\ncomm 900 postsuper\nunlink 900 maildrop/" X1
+				      "\nidle\ncount\n",
+	 "queued " X1 " first " X1 " /a.php nofacts\ncount 0 0\n"},
 	{"a maildrop file from before tracing: its message is nobody's, the next one is right",
 	 PF_START "file " Y1 " local uid 33\nfile " Y2 " local uid 33\n"
 		  "php 100 202 /a.php\n" PF_DROP("202", "203", X2) PF_END("202", "203") PF_CLEANUP(
@@ -431,6 +440,14 @@ static const struct story postfix[] = {
 	 "connected /a.php state 2\nconnected /a.php state 1\nconnected /a.php state 7\nconnected "
 	 "/b.php state 2\n"
 	 "connected /b.php state 1\nqueued " Y1 " session /b.php\nconnected /b.php state 7\n"},
+	{"a port that is used again before the message is complete",
+	 PF_START "connect 100 40000 2 /a.php\nconnect 100 40000 1\nfile " Y1
+		  " again network port 40000\n" PF_CLEANUP(
+			  Y1) "connect 100 40000 7\n"
+			      "connect 101 40000 2 /b.php\nconnect 101 40000 1\nfile " Y1
+			      " ready\ntick 1\n",
+	 "connected /a.php state 2\nconnected /a.php state 1\nconnected /a.php state 7\nconnected "
+	 "/b.php state 2\nconnected /b.php state 1\nqueued " Y1 " unseen forgotten\n"},
 	{"another port, an unknown one",
 	 PF_START "connect 100 40000 2 /a.php\nconnect 100 40000 1\nfile " Y1
 		  " network port 40005\nfile " Y2 " network\n" PF_CLEANUP(Y1) PF_CLEANUP(Y2),

@@ -133,6 +133,7 @@ struct sim {
 	void *arg;
 	bool lose;            /* the next record finds the ring full */
 	uint32_t loginuid;    /* of who execs next */
+	uint64_t sock;        /* of who connects next; 0: every port has its own */
 	bool args_cut;        /* it has more arguments than are kept */
 	char env[64];         /* and one variable of its environment, "" for none */
 	const char *function; /* that PHP workers are in, NULL: none */
@@ -293,7 +294,7 @@ static void sim_connect(struct sim *s, uint32_t pid, uint64_t origin, uint8_t st
 
 	c->origin = origin;
 	c->injection = s->task[pid].injection;
-	c->sock = 0x1000u + sport;
+	c->sock = s->sock ? s->sock : 0x1000u + sport;
 	c->family = 4;
 	c->saddr[0] = c->daddr[0] = 127;
 	c->saddr[3] = c->daddr[3] = 1;

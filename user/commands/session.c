@@ -107,6 +107,12 @@ static size_t collect_losses(struct session *s, struct loss out[MAX_LOSSES])
 		out[n++] = (struct loss){"memory", stats.no_memory};
 	if (stats.origins_lost)
 		out[n++] = (struct loss){"origin-missing", stats.origins_lost};
+	if (stats.first_ids_forgotten)
+		out[n++] = (struct loss){"first-ids", stats.first_ids_forgotten};
+	if (stats.sessions_forgotten)
+		out[n++] = (struct loss){"connections", stats.sessions_forgotten};
+	if (stats.orphans_forgotten)
+		out[n++] = (struct loss){"orphans", stats.orphans_forgotten};
 	if (s->recording && s->recording->unwritten)
 		out[n++] = (struct loss){"recording-unwritten", s->recording->unwritten};
 	if (s->screen->unwritten && !s->reader_gone) /* who goes away misses nothing */

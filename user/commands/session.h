@@ -17,7 +17,7 @@
 #include "web/servers.h"
 
 #define MAX_QUEUES   16
-#define MAX_LOSSES   (ST_LOST_COUNT + 8)
+#define MAX_LOSSES   (ST_LOST_COUNT + 10)
 #define MAX_ROWS     10
 #define MAX_UID_ROWS 64
 

@@ -183,6 +183,12 @@ static const struct {
 	 "messages may be missing, or marked ?: see UNEXPLAINED in the queue's books"},
 	{"origin-missing", "an injection's origin was announced and never came",
 	 "the messages concerned are marked ?"},
+	{"first-ids", "more messages waited for the MTA to run than are remembered",
+	 "start the MTA; those that did not fit are listed a second time then, marked ?"},
+	{"connections", "more connections of scripts to mail ports were there than are remembered",
+	 "the messages that came over them, or may have, are marked ?"},
+	{"orphans", "killed processes left more files in the queue than are remembered",
+	 "they are no messages; when the MTA removes one, it is listed as one that left"},
 	{"read", "a name or an argument could not be read from a process",
 	 "the fields concerned are absent in their events"},
 };

@@ -124,6 +124,10 @@ static void set_smtp(const struct attribute_ops *ops, const struct queued *q,
 		attribute_weaken(
 			e, ATTRIBUTION_INFERRED,
 			"a script opened the session, but the record that names it was lost");
+	if (q->session_forgotten)
+		attribute_weaken(e, ATTRIBUTION_INFERRED,
+				 "the connection that it came over, which may be a script's, had "
+				 "to be forgotten");
 	if (q->client_ip[0])
 		e->client_ip = q->client_ip;
 	if (q->has_facts && q->facts.client_ip[0]) {

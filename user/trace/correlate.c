@@ -9,6 +9,19 @@
 /* No connection is tried for so long (tcp_syn_retries of tcp(7): some minutes). */
 #define CONNECTING_NS (1800 * NS_PER_S)
 
+/*
+ * The tracer is held to 32 MiB. A first id that was told takes 128 bytes, one that was not some 2.5
+ * KiB with its injection and origin, and so does a connection with its origin; a file in flight
+ * takes 176 bytes.
+ */
+static const struct limits limits = {
+	.first_ids = 100000,
+	.untold = 4096,
+	.open = 8192,
+	.closed = 4096,
+	.left = 32768,
+};
+
 int correlate_new(const struct correlate_ops *ops, struct mta_queue *queues, size_t queue_count,
 		  struct correlate **out)
 {
@@ -22,6 +35,7 @@ int correlate_new(const struct correlate_ops *ops, struct mta_queue *queues, siz
 		return -ENOMEM;
 	}
 	c->ops = *ops;
+	c->limits = limits;
 	c->queues = queues;
 	c->queue_count = queue_count;
 	*out = c;
@@ -48,7 +62,7 @@ void correlate_free(struct correlate *c)
 	while (c->in_flight)
 		in_flight_drop(c, c->in_flight);
 	ahead_clear(c);
-	correlate_forget_sessions(c, UINT64_MAX);
+	correlate_sessions_free(c);
 	HASH_ITER(hh, c->injections, i, i_next)
 	{
 		HASH_DEL(c->injections, i);
@@ -113,6 +127,7 @@ void injection_put(struct correlate *c, struct injection *i)
 	if (!i || --i->refs)
 		return;
 	HASH_DEL(c->injections, i);
+	correlate_pickups_leave(i);
 	origin_put(c, i->origin);
 	injection_free(i);
 }
@@ -292,4 +307,9 @@ void correlate_stats(const struct correlate *c, struct correlate_stats *out)
 	out->origins = c->origin_count;
 	out->injections = HASH_COUNT(c->injections);
 	out->waiting = c->waiting_count + HASH_COUNT(c->pickups);
+	out->sessions = HASH_COUNT(c->sessions);
+	out->sessions_closed = c->closed_count;
+	out->in_flight = HASH_COUNT(c->in_flight);
+	out->in_flight_watched = HASH_COUNT(c->in_flight) - c->left_count;
+	out->first_ids_untold = c->untold_count;
 }

@@ -50,6 +50,7 @@ struct injection {
 			 in */
 	struct st_ancestor ancestor[ST_MAX_ANCESTORS];
 	size_t ancestors;
+	struct pickup *pickups; /* first ids that it brought, whose messages have not come */
 	UT_hash_handle hh;
 };
 
@@ -92,7 +93,8 @@ struct queued {
 	struct injection *injection; /* NULL: none was seen */
 	struct origin *session;      /* it came over a connection that this origin opened; NULL */
 	bool origin_lost;
-	const char *doubt; /* why the injection is not certain; NULL: it is */
+	bool session_forgotten; /* it may have come over one that had to be forgotten */
+	const char *doubt;      /* why the injection is not certain; NULL: it is */
 	struct message_facts facts;
 	bool has_facts;
 	const char *no_facts; /* why not, NULL when there are */
@@ -201,8 +203,16 @@ const struct origin *correlate_origin(const struct correlate *c, uint64_t id);
 
 struct correlate_stats {
 	uint64_t bad, no_memory, origins_lost, injections_lost, forgotten;
-	uint64_t commits, brief; /* messages that came, and that left within PACE_BRIEF_NS */
-	size_t tasks, origins, injections, waiting;
+	uint64_t commits, brief;      /* messages that came, and that left within PACE_BRIEF_NS */
+	uint64_t first_ids_forgotten; /* told under a first id, and then had to be forgotten */
+	/* messages that asked for a connection which had to be forgotten; and those forgotten open
+	 */
+	uint64_t sessions_forgotten;
+	uint64_t orphans_forgotten; /* they are taken for messages when they are removed */
+	size_t tasks, origins, injections, waiting, sessions, in_flight;
+	size_t sessions_closed;   /* of those */
+	size_t in_flight_watched; /* of those: with a writer who may end */
+	size_t first_ids_untold;  /* of those waiting; they hold all that is known of them */
 };
 void correlate_stats(const struct correlate *c, struct correlate_stats *out);
 

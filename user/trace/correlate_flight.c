@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <utlist.h>
 
 #include "trace/correlate_internal.h"
 
@@ -13,6 +14,18 @@ struct in_flight *in_flight_find(const struct correlate *c, uint32_t queue, cons
 
 	HASH_FIND(hh, c->in_flight, &key, sizeof(key), f);
 	return f;
+}
+
+/* Nothing but its end is waited for any more, which an orphan comes to after hours, if ever. */
+static void leave(struct correlate *c, struct in_flight *f)
+{
+	f->watched = false;
+	DL_APPEND(c->left, f);
+	c->left_count++;
+	while (c->left_count > c->limits.left) {
+		c->stats.orphans_forgotten++;
+		in_flight_drop(c, c->left);
+	}
 }
 
 int in_flight_add(struct correlate *c, uint32_t queue, const char *id, const struct st_task *task)
@@ -27,12 +40,23 @@ int in_flight_add(struct correlate *c, uint32_t queue, const char *id, const str
 	f->key = message_key(queue, id);
 	f->task = *task;
 	HASH_ADD(hh, c->in_flight, key, sizeof(f->key), f);
+	f->watched = task->start;
+	if (f->watched)
+		DL_APPEND(c->watched, f);
+	else
+		leave(c, f);
 	return 0;
 }
 
 void in_flight_drop(struct correlate *c, struct in_flight *f)
 {
 	HASH_DEL(c->in_flight, f);
+	if (f->watched) {
+		DL_DELETE(c->watched, f);
+	} else {
+		DL_DELETE(c->left, f);
+		c->left_count--;
+	}
 	free(f);
 }
 
@@ -55,8 +79,14 @@ void in_flight_end(struct correlate *c, struct mta_queue *queue, struct in_fligh
 /* Files whose writer is gone stay until the MTA's own clean-up (qmail-send: 36 hours). */
 void in_flight_find_orphans(struct correlate *c)
 {
-	for (struct in_flight *f = c->in_flight; f; f = f->hh.next)
-		if (!f->orphan && f->task.start && !task_find(c, &f->task) &&
-		    !c->ops.alive(c->ops.arg, &f->task))
-			set_orphan(c, f, true);
+	struct in_flight *f, *next;
+
+	DL_FOREACH_SAFE(c->watched, f, next)
+	{
+		if (task_find(c, &f->task) || c->ops.alive(c->ops.arg, &f->task))
+			continue;
+		set_orphan(c, f, true);
+		DL_DELETE(c->watched, f);
+		leave(c, f);
+	}
 }

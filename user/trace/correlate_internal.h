@@ -69,17 +69,31 @@ static inline struct message_key message_key(uint32_t queue, const char *id)
 	return key;
 }
 
-/* A first id whose message has not come yet. As many can lie there as the MTA is down long. */
-struct pickup {
-	struct message_key key;
-	uint64_t time; /* boot ns */
+/* What a message is told with: of a first id that has not been told, nor its message. */
+struct untold {
+	struct untold *prev, *next; /* in order of time */
+	struct pickup *pickup;
 	struct actor actor;
 	const char *doubt;
-	struct injection *injection;
 	bool origin_lost;
-	bool emitted; /* given out under its first id already */
-	bool joined;  /* its message has been given out under the id that it got later */
+};
+
+/*
+ * A first id that is not gone yet. As many can lie there as the MTA is down long, so one that has
+ * been told keeps no more than it takes to know it again, and its message.
+ */
+struct pickup {
 	UT_hash_handle hh;
+	struct pickup *prev, *next; /* of its injection, oldest first; not if joined */
+	/* a reference while untold, then only as long as something else has one; or NULL */
+	struct injection *injection;
+	struct untold *untold; /* NULL: given out under its first id already, or joined */
+	uint64_t time;         /* boot ns */
+	uint32_t uid;          /* of who brought it */
+	bool joined;           /* its message has been given out under the id that it got later */
+	/* as struct message_key, with no more of the id than there is */
+	uint32_t queue;
+	char id[];
 };
 
 /*
@@ -95,21 +109,24 @@ struct session_key {
 };
 
 struct smtp_session {
+	struct smtp_session *prev, *next; /* of those open, or of those closed; oldest first */
 	struct session_key key;
 	uint64_t sock;
 	struct origin *origin;
 	struct injection *injection;
-	uint64_t closed;  /* boot ns, 0: open */
-	bool origin_lost; /* a script opened it, but which is not known */
+	bool open;
+	uint64_t opened, closed; /* boot ns */
+	bool origin_lost;        /* a script opened it, but which is not known */
 	uint32_t messages;
-	UT_hash_handle hh;
+	UT_hash_handle hh, by_sock; /* by_sock: if open */
 };
 
 /* A file that is no message yet. */
 struct in_flight {
+	struct in_flight *prev, *next; /* of those watched, or of those left; oldest first */
 	struct message_key key;
-	struct st_task task; /* that writes it */
-	bool orphan;
+	struct st_task task;  /* that writes it */
+	bool watched, orphan; /* neither: who writes it is not known */
 	UT_hash_handle hh;
 };
 
@@ -123,19 +140,27 @@ struct recent {
 	size_t at;
 };
 
+/* How many are kept at most; see correlate_new(). */
+struct limits {
+	size_t first_ids, untold, open, closed, left;
+};
+
 struct correlate {
 	struct correlate_ops ops;
+	struct limits limits;
 	struct mta_queue *queues;
 	size_t queue_count;
 	struct task *tasks;
 	struct origin *origins;
 	struct injection *injections;
-	struct in_flight *in_flight;
-	struct smtp_session *sessions;
+	struct in_flight *in_flight, *watched, *left;
+	struct smtp_session *sessions, *by_sock, *open, *closed;
 	struct waiting *waiting; /* oldest first */
-	struct pickup *pickups;
+	struct pickup *pickups;  /* oldest first */
+	struct untold *untold;
 	struct removal *removals; /* correlate_ahead.c */
-	size_t origin_count, waiting_count;
+	size_t origin_count, waiting_count, untold_count, closed_count, left_count;
+	uint64_t sessions_gone; /* boot ns: whose message came later is none of those forgotten */
 	uint64_t swept, swept_all;
 	bool late;
 	uint64_t round;
@@ -176,7 +201,9 @@ int lineage_end(struct correlate *c, const struct record *r);
 int correlate_connect(struct correlate *c, const struct record *r);
 /* Joins a message that came over SMTP to the session that it came over. */
 void correlate_join_session(struct correlate *c, struct waiting *w);
+/* Those that were closed long ago. */
 void correlate_forget_sessions(struct correlate *c, uint64_t now);
+void correlate_sessions_free(struct correlate *c);
 
 /* correlate_late.c; all do nothing unless operations come late. The task is in c->tasks. */
 void late_added(struct correlate *c, struct task *t, const struct task *parent, uint64_t time);
@@ -249,6 +276,8 @@ bool correlate_pickup_run(struct correlate *c, struct waiting *w, const struct i
 void correlate_pickups_expire(struct correlate *c, uint64_t now);
 void correlate_pickups_flush(struct correlate *c);
 void correlate_pickups_free(struct correlate *c);
+/* The injection is about to be freed. */
+void correlate_pickups_leave(struct injection *i);
 /* Does this queue's MTA give the message two ids, so that it waits for its first to go? What could
  * not be read may be local. */
 bool correlate_two_ids(const struct waiting *w);

@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <utlist.h>
 
 #include "trace/correlate_internal.h"
 
@@ -54,43 +55,100 @@ static void make_key(struct session_key *k, unsigned family, const uint8_t addr[
 		k->netns = netns;
 }
 
+static void leave_open(struct correlate *c, struct smtp_session *s)
+{
+	HASH_DELETE(by_sock, c->by_sock, s);
+	DL_DELETE(c->open, s);
+	s->open = false;
+}
+
 static void session_drop(struct correlate *c, struct smtp_session *s)
 {
 	HASH_DEL(c->sessions, s);
+	if (s->open) {
+		leave_open(c, s);
+	} else {
+		DL_DELETE(c->closed, s);
+		c->closed_count--;
+	}
 	origin_put(c, s->origin);
 	injection_put(c, s->injection);
 	free(s);
 }
 
-static struct smtp_session *by_sock(struct correlate *c, uint64_t sock)
+/* How much later than a session's end the commit of its last message may seem to be. */
+static uint64_t lateness(const struct correlate *c)
 {
-	for (struct smtp_session *s = c->sessions; s; s = s->hh.next)
-		if (s->sock == sock && !s->closed)
-			return s;
-	return NULL;
+	return c->late ? LATE_NS : 0;
+}
+
+static void session_close(struct correlate *c, struct smtp_session *s, uint64_t time)
+{
+	leave_open(c, s);
+	s->closed = time;
+	DL_APPEND(c->closed, s);
+	c->closed_count++;
+	/* Most had no message, or have given it its name. It is a loss when one asks for it. */
+	while (c->closed_count > c->limits.closed) {
+		uint64_t until = c->closed->closed + lateness(c);
+
+		if (until > c->sessions_gone)
+			c->sessions_gone = until;
+		session_drop(c, c->closed);
+	}
+}
+
+/* The open one of that socket. */
+static struct smtp_session *by_sock(const struct correlate *c, uint64_t sock)
+{
+	struct smtp_session *s = NULL;
+
+	HASH_FIND(by_sock, c->by_sock, &sock, sizeof(sock), s);
+	return s;
+}
+
+/* The number of a socket, and that of its port, are one connection's at a time: of what had them
+ * the end was lost, or it is over. */
+static void end_those_before(struct correlate *c, const struct session_key *key, uint64_t sock,
+			     uint64_t time)
+{
+	struct smtp_session *s = by_sock(c, sock);
+
+	if (s)
+		session_close(c, s, time);
+	HASH_FIND(hh, c->sessions, key, sizeof(*key), s);
+	if (s)
+		session_drop(c, s);
 }
 
 static int session_add(struct correlate *c, const struct st_connect *k, struct origin *o,
 		       struct injection *i)
 {
-	struct smtp_session *s, *old = NULL;
 	struct session_key key;
+	struct smtp_session *s;
 
 	make_key(&key, k->family, k->saddr, k->sport, k->netns);
-	HASH_FIND(hh, c->sessions, &key, sizeof(key), old);
-	if (old)
-		session_drop(c, old);
+	end_those_before(c, &key, k->sock, k->h.time);
 	s = calloc(1, sizeof(*s));
 	if (!s)
 		return -ENOMEM;
 	s->key = key;
 	s->sock = k->sock;
+	s->open = true;
+	s->opened = k->h.time;
 	s->origin = origin_ref(o);
 	s->origin_lost = k->origin && !o;
 	s->injection = i;
 	if (i)
 		i->refs++;
 	HASH_ADD(hh, c->sessions, key, sizeof(s->key), s);
+	HASH_ADD(by_sock, c->by_sock, sock, sizeof(s->sock), s);
+	DL_APPEND(c->open, s);
+	if (HASH_CNT(by_sock, c->by_sock) > c->limits.open) {
+		c->stats.sessions_forgotten++;
+		c->sessions_gone = UINT64_MAX; /* it may bring messages as long as it likes */
+		session_drop(c, c->open);
+	}
 	return 0;
 }
 
@@ -113,7 +171,7 @@ int correlate_connect(struct correlate *c, const struct record *r)
 	if (k->state == STATE_CLOSE) {
 		s = by_sock(c, k->sock);
 		if (s)
-			s->closed = k->h.time;
+			session_close(c, s, k->h.time);
 		/* the reference that the origin's record took for the connection */
 		if (o && o->connecting) {
 			o->connecting = false;
@@ -160,9 +218,9 @@ static const char *doubt_persistent(struct correlate *c, const struct smtp_sessi
 		return NULL;
 	/* the first message may be a later request's, too, and that may have closed it */
 	if (!strcmp(opened, "pfsockopen") &&
-	    (s->closed || s->messages > 1 || c->ops.still_running(c->ops.arg, s->origin) != 1))
+	    (!s->open || s->messages > 1 || c->ops.still_running(c->ops.arg, s->origin) != 1))
 		return "it came over a persistent connection, which a later request may have used";
-	if (s->closed || s->messages < 2)
+	if (!s->open || s->messages < 2)
 		return NULL;
 	if (!strcmp(opened, "stream_socket_client") &&
 	    c->ops.still_running(c->ops.arg, s->origin) == 0)
@@ -174,13 +232,30 @@ static const char *doubt_persistent(struct correlate *c, const struct smtp_sessi
  */
 static bool began_later(struct correlate *c, const struct waiting *w, const struct smtp_session *s)
 {
-	return s->closed && w->q.time > s->closed && w->q.facts.time_ns && c->ops.wall &&
+	return !s->open && w->q.time > s->closed && w->q.facts.time_ns && c->ops.wall &&
 	       w->q.facts.time_ns > c->ops.wall(c->ops.arg, s->closed);
+}
+
+/* The one that the message came over, which began before it and ended after it: else the port was
+ * somebody else's, whose record was lost or had to be forgotten. */
+static struct smtp_session *session_of(struct correlate *c, struct waiting *w,
+				       const struct session_key *key)
+{
+	struct smtp_session *s = NULL;
+
+	HASH_FIND(hh, c->sessions, key, sizeof(*key), s);
+	if (s && w->q.time >= s->opened && (s->open || w->q.time <= s->closed + lateness(c)))
+		return s;
+	if (s ? w->q.time < s->opened : w->q.time <= c->sessions_gone) {
+		w->q.session_forgotten = true;
+		c->stats.sessions_forgotten++;
+	}
+	return NULL;
 }
 
 void correlate_join_session(struct correlate *c, struct waiting *w)
 {
-	struct smtp_session *s = NULL;
+	struct smtp_session *s;
 	struct session_key key;
 
 	if (w->q.session || !client_of(w, &key))
@@ -188,10 +263,8 @@ void correlate_join_session(struct correlate *c, struct waiting *w)
 	if (w->family && !is_loopback(&key))
 		inet_ntop(key.family == 4 ? AF_INET : AF_INET6, key.addr, w->q.client_ip,
 			  sizeof(w->q.client_ip));
-	HASH_FIND(hh, c->sessions, &key, sizeof(key), s);
-	/* a message is committed before its session ends: later, the port was somebody else's,
-	 * whose record was lost */
-	if (!s || (s->closed && w->q.time > s->closed + (c->late ? LATE_NS : 0)))
+	s = session_of(c, w, &key);
+	if (!s)
 		return;
 	s->messages++;
 	if (s->origin_lost)
@@ -216,9 +289,12 @@ void correlate_join_session(struct correlate *c, struct waiting *w)
 
 void correlate_forget_sessions(struct correlate *c, uint64_t now)
 {
-	struct smtp_session *s, *next;
+	while (c->closed && now > c->closed->closed + KEEP_CLOSED_NS)
+		session_drop(c, c->closed);
+}
 
-	HASH_ITER(hh, c->sessions, s, next)
-	if (now == UINT64_MAX || (s->closed && now > s->closed + KEEP_CLOSED_NS))
-		session_drop(c, s);
+void correlate_sessions_free(struct correlate *c)
+{
+	while (c->sessions)
+		session_drop(c, c->sessions);
 }
