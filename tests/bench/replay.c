@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * replay MESSAGES SCRIPTS: the user side alone, fed with records as the kernel side makes them: an
- * origin, an exec, two queue operations, an exit and a removal for each message. What it keeps of a
- * million messages, and the CPU time of each, can be seen without sending them. JSON lines go to
- * /dev/null. Synthetic: no kernel, no queue files.
+ * replay MESSAGES SCRIPTS [down]: the user side alone, fed with records as the kernel side makes
+ * them: an origin, an exec, two queue operations, an exit and a removal for each message. What it
+ * keeps of a million messages, and the CPU time of each, can be seen without sending them. With
+ * "down" Postfix is stopped, so that all lie in its maildrop, and runs again in the end. JSON lines
+ * go to /dev/null. Synthetic: no kernel, no queue files.
  */
 #include <err.h>
 #include <fcntl.h>
@@ -23,6 +24,7 @@ static struct {
 	struct sink *json;
 	struct attribute_ops attribute;
 	uint64_t sequence, exact;
+	bool down;
 } state;
 
 /* ---- the record under construction ---- */
@@ -119,6 +121,7 @@ static int facts(void *arg, struct mta_queue *q, int fd, const char *id, uint32_
 	out->has_sender = true;
 	out->recipients = 1;
 	out->bytes = 600;
+	out->local = state.down;
 	return 0;
 }
 
@@ -130,8 +133,8 @@ static void close_message(void *arg, int fd)
 static const char *program(void *arg, uint32_t id, const struct mta **mta)
 {
 	(void)arg, (void)id;
-	*mta = &mta_qmail;
-	return "/var/qmail/bin/qmail-queue";
+	*mta = state.down ? &mta_postfix : &mta_qmail;
+	return state.down ? "/usr/sbin/postdrop" : "/var/qmail/bin/qmail-queue";
 }
 
 static bool alive(void *arg, const struct st_task *task)
@@ -179,7 +182,8 @@ static const char *container(void *arg, uint32_t mntns)
 /* ---- a message ---- */
 
 static void operation(struct correlate *c, uint32_t op, const char *name, const char *old,
-		      uint64_t time, uint32_t tgid, uint64_t origin, uint64_t injection)
+		      uint64_t time, uint32_t tgid, const char *comm, uint64_t origin,
+		      uint64_t injection)
 {
 	struct st_queue *q = record(ST_QUEUE, sizeof(*q), time, tgid);
 
@@ -188,20 +192,65 @@ static void operation(struct correlate *c, uint32_t op, const char *name, const 
 	q->op = op;
 	q->uid = 10001;
 	q->nspid = tgid;
-	strcpy(q->comm, "qmail-queue");
+	strcpy(q->comm, comm);
 	q->name = text(sizeof(*q), name, strlen(name));
 	if (old)
 		q->old = text(sizeof(*q), old, strlen(old));
 	send(c);
 }
 
+#define MESSAGE_NS 1000000 /* from one to the next */
+
+static uint64_t time_of(unsigned long n)
+{
+	return 1000000000000ULL + n * MESSAGE_NS;
+}
+
+/* By qmail-queue, and delivered; or by postdrop, where it stays. */
+static void queue_operations(struct correlate *c, unsigned long n, uint32_t child, uint64_t origin,
+			     uint64_t injection)
+{
+	char mess[64], intd[64], todo[64];
+
+	if (state.down) {
+		snprintf(mess, sizeof(mess), "maildrop/A%07lX", n);
+		operation(c, ST_OP_RENAME, mess, "maildrop/1.2", time_of(n), child, "postdrop",
+			  origin, injection);
+		return;
+	}
+	snprintf(mess, sizeof(mess), "mess/%lu/%lu", n % 23, 100000 + n);
+	snprintf(intd, sizeof(intd), "intd/%lu", 100000 + n);
+	snprintf(todo, sizeof(todo), "todo/%lu", 100000 + n);
+	operation(c, ST_OP_LINK, mess, "pid/1.2.3", time_of(n), child, "qmail-queue", origin,
+		  injection);
+	operation(c, ST_OP_LINK, todo, intd, time_of(n), child, "qmail-queue", origin, injection);
+}
+
+static void removal(struct correlate *c, unsigned long n)
+{
+	char mess[64];
+
+	snprintf(mess, sizeof(mess), "mess/%lu/%lu", n % 23, 100000 + n);
+	operation(c, ST_OP_UNLINK, mess, NULL, time_of(n), 5, "qmail-clean", 0, 0);
+}
+
+/* Postfix runs again, and takes message n from its maildrop. */
+static void taken(struct correlate *c, unsigned long n, uint64_t time)
+{
+	char name[64];
+
+	snprintf(name, sizeof(name), "incoming/B%07lX", n);
+	operation(c, ST_OP_RENAME, name, "incoming/1.6", time, 6, "cleanup", 0, 0);
+	snprintf(name, sizeof(name), "maildrop/A%07lX", n);
+	operation(c, ST_OP_UNLINK, name, NULL, time, 5, "pickup", 0, 0);
+}
+
 static void message(struct correlate *c, unsigned long n, unsigned long scripts)
 {
 	static const char args[] = "/var/qmail/bin/qmail-queue";
 	uint32_t worker = 1000 + (uint32_t)(n % 8), child = 2000 + (uint32_t)(n % 20000);
-	uint64_t time = 1000000000000ULL + n * 1000000, origin = time << 8 | 1,
-		 injection = time << 8 | 2;
-	char path[128], id[32], mess[64], intd[64], todo[64];
+	uint64_t time = time_of(n), origin = time << 8 | 1, injection = time << 8 | 2;
+	char path[128];
 	struct st_origin *o = record(ST_ORIGIN, sizeof(*o), time, worker);
 	struct st_exec *e;
 	struct st_exit *x;
@@ -232,18 +281,14 @@ static void message(struct correlate *c, unsigned long n, unsigned long scripts)
 	e->args = text(sizeof(*e), args, sizeof(args));
 	send(c);
 
-	snprintf(id, sizeof(id), "%lu", 100000 + n);
-	snprintf(mess, sizeof(mess), "mess/%lu/%s", n % 23, id);
-	snprintf(intd, sizeof(intd), "intd/%s", id);
-	snprintf(todo, sizeof(todo), "todo/%s", id);
-	operation(c, ST_OP_LINK, mess, "pid/1.2.3", time, child, origin, injection);
-	operation(c, ST_OP_LINK, todo, intd, time, child, origin, injection);
+	queue_operations(c, n, child, origin, injection);
 
 	x = record(ST_EXIT, sizeof(*x), time, child);
 	x->origin = origin;
 	x->injection = injection;
 	send(c);
-	operation(c, ST_OP_UNLINK, mess, NULL, time, 5, 0, 0);
+	if (!state.down)
+		removal(c, n);
 	if (n % 100 == 0)
 		correlate_tick(c, time);
 }
@@ -289,13 +334,19 @@ int main(int argc, char **argv)
 		.alive = alive,
 	};
 	struct tally_totals totals;
-	struct correlate_stats stats;
+	struct correlate_stats stats, held;
 	unsigned long messages, scripts;
 	double start;
 	int null = open("/dev/null", O_WRONLY | O_CLOEXEC);
 
-	if (argc != 3)
-		errx(64, "usage: replay MESSAGES SCRIPTS");
+	state.down = argc == 4 && !strcmp(argv[3], "down");
+	if (argc != 3 + state.down)
+		errx(64, "usage: replay MESSAGES SCRIPTS [down]");
+	if (state.down)
+		queue = (struct mta_queue){.mta = &mta_postfix,
+					   .directory = "/var/spool/postfix",
+					   .inner = "/var/spool/postfix",
+					   .fd = -1};
 	messages = strtoul(argv[1], NULL, 10);
 	scripts = strtoul(argv[2], NULL, 10);
 	state.attribute = (struct attribute_ops){
@@ -315,16 +366,20 @@ int main(int argc, char **argv)
 	start = cpu();
 	for (unsigned long n = 0; n < messages; n++)
 		message(c, n, scripts);
+	correlate_stats(c, &held);
+	for (unsigned long n = 0; state.down && n < messages; n++)
+		taken(c, n, time_of(messages + n));
 	start = cpu() - start;
 	correlate_flush(c);
 	tally_totals(state.tally, &totals);
 	correlate_stats(c, &stats);
 	printf("{\"messages\": %llu, \"scripts\": %lu, \"exact\": %llu, \"user_us\": %.2f, "
 	       "\"rss\": %.1f, \"bad\": %llu, \"tasks\": %zu, "
-	       "\"origins\": %zu}\n",
+	       "\"origins\": %zu, \"waiting\": %zu, \"untold\": %zu, \"forgotten\": %llu}\n",
 	       (unsigned long long)totals.messages, scripts, (unsigned long long)state.exact,
 	       start / (double)messages * 1e6, peak_rss(), (unsigned long long)stats.bad,
-	       stats.tasks, stats.origins);
+	       stats.tasks, stats.origins, held.waiting, held.first_ids_untold,
+	       (unsigned long long)stats.first_ids_forgotten);
 	state.json->free(state.json);
 	tally_free(state.tally);
 	correlate_free(c);
