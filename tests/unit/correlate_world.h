@@ -388,7 +388,8 @@ static void world_exec(struct world *w, uint32_t pid, const char *base, const ch
  *	exit PID [CODE [SIGNAL]]	link|rename|create PID NEW [OLD], unlink PID NAME
  *	queue N				(what follows happens in queue N)
  *	file ID [again] [ready] [gone] [stale] [local] [network] [bounce] [parent ID] [daemon NAME]
- *[first ID] [authenticated] [mailbox NAME] [uid N] [port N]	connect PID PORT STATE [SCRIPT]	tick SECONDS
+ *	file ID [first ID] [authenticated] [mailbox NAME] [uid N] [port N]
+ *	connect PID PORT STATE [SCRIPT]	tick SECONDS
  *	peer 0 NAME	(cleanup has the next messages from this daemon)
  *	socket PORT	(who commits next holds an SMTP session from this port of 127.0.0.1)
  *	function	(workers are in pfsockopen())
