@@ -9,12 +9,17 @@ import os
 import re
 import signal
 import subprocess
+import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 
+import count_lines
 import measure
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../live"))
+import steady  # noqa: E402
 
 QUEUE = "/var/qmail/queue"
 SITES = ("blog.test", "shop.test", "club.test")
@@ -22,14 +27,18 @@ SENDERS = 6
 # so many different ones in the phase held
 SCRIPTS = int(os.environ.get("HELD_SCRIPTS") or SENDERS)
 PORTS = (8081, 8091)
+# Each message's envelope says which script it is of, and which of its worker's messages.
 STORM = """<?php
 set_time_limit(0);
 $n = (int) $_GET['n'];
+$first = (int) $_GET['first'];
 $gap = 1e9 / $_GET['rate'];
-$io = [['file', '/run/bench/message', 'r'], ['file', '/run/bench/envelope', 'r']];
+$io = [['file', '/run/bench/message', 'r'], ['pipe', 'r']];
 $start = hrtime(true);
 for ($i = 0; $i < $n; $i++) {
     $p = proc_open(['/var/qmail/bin/qmail-queue'], $io, $pipes);
+    fwrite($pipes[1], 'FSCRIPT.' . ($first + $i) . "@blog.test\\0Tx@elsewhere.test\\0\\0");
+    fclose($pipes[1]);
     if (proc_close($p) !== 0) {
         http_response_code(500);
         break;
@@ -46,17 +55,31 @@ echo $i;
 def deploy(scripts=SENDERS):
     with open("/run/bench/message", "w", encoding="ascii") as f:
         f.write("To: x@elsewhere.test\nFrom: info@blog.test\nSubject: your parcel\n\n" + "Pay the fee.\n" * 40)
-    with open("/run/bench/envelope", "w", encoding="ascii") as f:
-        f.write("Finfo@blog.test\0Tx@elsewhere.test\0\0")
     for i in range(scripts):
         path = script(i)
         with open(path, "w", encoding="ascii") as f:
-            f.write(STORM)
+            f.write(STORM.replace("SCRIPT", str(i)))
         os.utime(path, (time.time() - 3600,) * 2)
 
 
 def script(i):
     return f"/var/www/vhosts/{SITES[i % 3]}/httpdocs/storm{i}.php"
+
+
+def count():
+    return count_lines.Count(script, max(SCRIPTS, SENDERS), SENDERS)
+
+
+def request(k, n, first, rate):
+    """n messages of script k, numbered from `first`; how many it says were sent."""
+    connection = http.client.HTTPConnection("127.0.0.1", PORTS[k % 2], timeout=300)
+    connection.request("GET", f"/storm{k}.php?n={n}&first={first}&rate={rate}", headers={"Host": SITES[k % 3]})
+    answer = connection.getresponse()
+    body = answer.read()
+    connection.close()
+    if answer.status != 200:
+        raise RuntimeError(f"storm{k}: {answer.status}")
+    return int(body)
 
 
 def qmail_clean(age, stop):
@@ -79,11 +102,11 @@ class Tracer:
     def __init__(self, group, *options):
         self.group = group
         self.late = []
-        self.right = self.wrong = self.unnamed = self.removed = 0
+        self.count = count()
+        self.removed = 0
+        self.samples = []
         self.ended = {}
-        self.seen = set()
         self.rss_of_a_million = None
-        self.example = None
         self.file = "/run/bench/lines.json"
         start = time.monotonic()
         # a file: a pipe that nobody reads would hold the tracer up once it is full
@@ -103,8 +126,7 @@ class Tracer:
             return b"spamtrace: tracing" in f.read()
 
     def read(self):
-        self.scripts = {json.dumps(script(i)).encode() for i in range(SCRIPTS)}
-        rest = b""
+        rest, sampled = b"", 0
         with open(self.file, "rb") as f:
             while True:
                 over = self.process.poll() is not None
@@ -115,23 +137,33 @@ class Tracer:
                     self.line(line, now)
                 if over and not data:
                     return
+                if not over and now >= sampled + 1:
+                    sampled = now
+                    try:
+                        self.samples.append((now, *steady.sample(self.process.pid)))
+                    except OSError:
+                        pass  # it has just ended
                 time.sleep(0.005)
 
+    def wait_lines(self, sent):
+        """Until each message has its line, or no line has come for some seconds: what is missing is the judge's to say."""
+        have, since = -1, 0.0
+        while len(self.late) < sent and (len(self.late) != have or time.monotonic() < since + 5):
+            if len(self.late) != have:
+                have, since = len(self.late), time.monotonic()
+            time.sleep(0.05)
+
+    def steady(self, start, end):
+        """steady.judge() of what was sampled in that time."""
+        return steady.judge([s[1:] for s in self.samples if start <= s[0] <= end])
+
     def line(self, line, now):
-        if b'"mail-queued"' in line:
+        if count_lines.QUEUED in line:
             at = re.search(rb'"@timestamp": ?"([^"]{19})(\.\d+)Z', line)
             self.late.append(now - datetime.fromisoformat(at.group(1).decode() + "+00:00").timestamp() - float(at.group(2)))
-            path = re.search(rb'"file(?:\.path|": ?\{[^}]*"path)": ?("[^"]+")', line)
-            if path and path.group(1) in self.scripts:
-                self.right += 1
-                self.seen.add(path.group(1))
-                if self.right == 1_000_000:
-                    self.rss_of_a_million = measure.peak_rss(self.process.pid)
-            elif path:
-                self.wrong += 1
-                self.example = line.decode()
-            else:
-                self.unnamed += 1
+            self.count.line(line)
+            if len(self.late) == 1_000_000:
+                self.rss_of_a_million = measure.peak_rss(self.process.pid)
         elif b'"mail-removed"' in line:
             self.removed += 1
         elif b'"trace-ended"' in line:
@@ -157,29 +189,16 @@ def get(record, name):
 
 
 def send(total, rate):
-    """All scripts at once, in requests of some seconds each; how many were sent, in how long."""
-    sent = []
-
+    """All scripts at once, in requests of some seconds each; how many each has sent, in how long."""
     def one(i):
-        left = total // SENDERS
-        while left:
-            n = min(left, max(1, int(rate / SENDERS * 20)))
-            connection = http.client.HTTPConnection("127.0.0.1", PORTS[i % 2], timeout=300)
-            connection.request("GET", f"/storm{i}.php?n={n}&rate={rate / SENDERS}", headers={"Host": SITES[i % 3]})
-            answer = connection.getresponse()
-            sent.append(int(answer.read() or 0))
-            connection.close()
-            if answer.status != 200:
-                raise RuntimeError(f"storm{i}: {answer.status}")
-            left -= n
+        sent, most = 0, max(1, int(rate / SENDERS * 20))
+        while sent < total // SENDERS:
+            sent += request(i, min(total // SENDERS - sent, most), sent, rate / SENDERS)
+        return sent
 
     start = time.monotonic()
-    threads = [threading.Thread(target=one, args=(i,)) for i in range(SENDERS)]
-    for t in threads:
-        t.start()
-    for t in threads:
-        t.join()
-    return sum(sent), time.monotonic() - start
+    with ThreadPoolExecutor(SENDERS) as pool:
+        return list(pool.map(one, range(SENDERS))), time.monotonic() - start
 
 
 def storm(group, total, rate, *options):
@@ -188,17 +207,18 @@ def storm(group, total, rate, *options):
     clean.start()
     tracer = Tracer(group, *options)
     before = usage(group)
-    sent, seconds = send(total, rate)
+    each, seconds = send(total, rate)
+    sent = sum(each)
     after = usage(group)
-    time.sleep(2)
+    tracer.wait_lines(sent)
     tracer.stop()
     stop.set()
     clean.join()
-    return {"rate": sent / seconds, "asked": rate, "sent": sent, "right": tracer.right, "wrong": tracer.wrong, "unnamed": tracer.unnamed,
-            "lost": sent - tracer.right - tracer.wrong - tracer.unnamed, "losses": get(tracer.ended, "spamtrace.lost") or {},
-            "user": (after[0] - before[0]) / seconds, "system": (after[1] - before[1]) / seconds,
-            "user_us": (after[0] - before[0]) / sent * 1e6, "rss": tracer.rss, "removed": tracer.removed, "wrong_example": tracer.example,
-            "late_ms": measure.quantiles([s * 1e3 for s in tracer.late]), "late_max_ms": max(tracer.late) * 1e3}
+    r = {"rate": sent / seconds, "asked": rate, "sent": sent, **tracer.count.result(each), "losses": get(tracer.ended, "spamtrace.lost") or {},
+         "user": (after[0] - before[0]) / seconds, "system": (after[1] - before[1]) / seconds,
+         "user_us": (after[0] - before[0]) / sent * 1e6, "rss": tracer.rss, "removed": tracer.removed,
+         "late_ms": measure.quantiles([s * 1e3 for s in tracer.late]), "late_max_ms": max(tracer.late) * 1e3}
+    return {**r, "problems": count_lines.problems(r) + count_lines.control(tracer.count, count)}
 
 
 # Three times what the fastest MTA that is packaged takes on such a machine (Postfix, 340 to 360 a second, queue on tmpfs). A rate
@@ -206,51 +226,67 @@ def storm(group, total, rate, *options):
 HELD_RATE = float(os.environ.get("HELD_RATE") or 1200)
 
 
-def held(group, seconds):
-    """HELD_RATE messages a second for so long: what was lost, and whether the books balance at the end."""
+def held(group, seconds, messages=None):
+    """HELD_RATE messages a second for so long, or until there are so many: what is not as it must be then."""
     stop = multiprocessing.Event()
     clean = multiprocessing.Process(target=qmail_clean, args=(1.0, stop))
     clean.start()
     tracer = Tracer(group, "--strict")
-    sent, start = [], time.monotonic()
+    start, begun = time.monotonic(), time.time()
+    most = 1000 if SCRIPTS == SENDERS else 100
 
     def one(i):
-        n = 1000 if SCRIPTS == SENDERS else 100
+        sent, left = 0, None
         for k in itertools.cycle(range(i, SCRIPTS, SENDERS)):
-            if time.monotonic() > start + seconds:
-                break
-            connection = http.client.HTTPConnection("127.0.0.1", PORTS[i % 2], timeout=300)
-            connection.request("GET", f"/storm{k}.php?n={n}&rate={HELD_RATE / SENDERS}", headers={"Host": SITES[k % 3]})
-            answer = connection.getresponse()
-            sent.append(int(answer.read() or 0))
-            connection.close()
-            if answer.status != 200:
-                raise RuntimeError(f"storm{k}: {answer.status}")
+            if messages:
+                left = messages // SENDERS + (i < messages % SENDERS) - sent
+            if left == 0 if messages else time.monotonic() > start + seconds:
+                return sent
+            sent += request(k, min(most, left or most), sent, HELD_RATE / SENDERS)
 
     with ThreadPoolExecutor(SENDERS) as pool:
-        list(pool.map(one, range(SENDERS)))
+        each = list(pool.map(one, range(SENDERS)))
     took = time.monotonic() - start
-    time.sleep(2)
+    sent = sum(each)
+    growth, figures = tracer.steady(begun, time.time())
+    tracer.wait_lines(sent)
+    measure.wait_until("the end of the queue", lambda: not files())
     stop.set()
     clean.join()
     time.sleep(1.5)  # a sample of what is left
     tracer.stop()
-    left = sum(len(os.listdir(f"{QUEUE}/mess/{n}")) for n in range(23))
     queue = get(tracer.ended, "spamtrace.queues")[0]
-    return {"seconds": took, "sent": sum(sent), "rate": sum(sent) / took, "right": tracer.right, "scripts": len(tracer.seen), "wrong": tracer.wrong,
-            "unnamed": tracer.unnamed, "lost": sum(sent) - len(tracer.late), "losses": get(tracer.ended, "spamtrace.lost") or {},
-            "status": tracer.status, "rss": tracer.rss, "rss_of_a_million": tracer.rss_of_a_million, "left": left, "growth": queue["growth"], "queued": queue["queued"],
-            "removed": queue["removed"], "unexplained": queue["unexplained"], "late_max_ms": max(tracer.late) * 1e3,
-            "verdict": get(tracer.ended, "spamtrace.verdict")}
+    r = {"seconds": took, "sent": sent, "rate": sent / took, **tracer.count.result(each), "losses": get(tracer.ended, "spamtrace.lost") or {},
+         "status": tracer.status, "rss": tracer.rss, "rss_of_a_million": tracer.rss_of_a_million, "left": files(), "growth": queue["growth"],
+         "queued": queue["queued"], "removed": queue["removed"], "unexplained": queue["unexplained"], "late_max_ms": max(tracer.late) * 1e3,
+         "verdict": get(tracer.ended, "spamtrace.verdict"), "steady": figures}
+    found = count_lines.problems(r) + count_lines.control(tracer.count, count) + growth + steady.control()
+    for wrong, what in ((r["missing"], f"{r['missing']} missing, losses {r['losses']}"), (r["status"], f"exit status {r['status']}"),
+                        (r["growth"] or r["unexplained"], "the books do not balance")):
+        if wrong:
+            found.append(what)
+    return {**r, "problems": found}
+
+
+def files():
+    """How many messages are in the queue."""
+    return sum(len(os.listdir(f"{QUEUE}/mess/{n}")) for n in range(23))
 
 
 def print_held(r):
     print(f"held for {r['seconds']:.0f} s: {r['sent']} messages at {r['rate']:.0f} a second; {r['right']} right "
-          f"({r['scripts']} scripts), {r['wrong']} wrong, {r['unnamed']} unnamed, {r['lost']} lost, losses {r['losses']}; exit status under --strict {r['status']}; "
+          f"({r['scripts']} scripts), {r['wrong']} wrong, {r['unnamed']} unnamed, {r['missing']} missing, {r['twice']} twice, losses {r['losses']}; exit status under --strict {r['status']}; "
           f"peak RSS {r['rss']:.1f} MiB" + (f" ({r['rss_of_a_million']:.1f} after 1,000,000)" if r["rss_of_a_million"] else "") +
           f"; commit to line at most {r['late_max_ms']:.0f} ms\n"
           f"books: {r['queued']} came, {r['removed']} left, growth {r['growth']} ({r['left']} files), {r['unexplained']} unexplained: "
-          f"{r['verdict']}")
+          f"{r['verdict']}\n"
+          f"second quarter and last: {r['steady']}")
+    print_problems(r)
+
+
+def print_problems(r):
+    for problem in r["problems"]:
+        print(f"! {problem}")
 
 
 def table_storm(group, total, rate):
@@ -265,7 +301,8 @@ def table_storm(group, total, rate):
         if tracer.poll() is not None:
             raise RuntimeError("spamtrace does not trace")
     before = usage(group)
-    sent, seconds = send(total, rate)
+    each, seconds = send(total, rate)
+    sent = sum(each)
     after = usage(group)
     time.sleep(2)
     tracer.send_signal(signal.SIGINT)
@@ -355,6 +392,7 @@ def print_result(r):
     print(f"replay of {s['messages']} messages of {s['scripts']} scripts: {s['exact']} exact, {s['rss']:.1f} MiB, {s['user_us']:.1f} us of CPU each")
     for key in ("slow", "storm"):
         s = r[key]
-        print(f"{s['sent']} messages at {s['rate']:.0f} a second: {s['right']} right, {s['wrong']} wrong, {s['unnamed']} unnamed, {s['lost']} lost, losses {s['losses']}; "
+        print(f"{s['sent']} messages at {s['rate']:.0f} a second: {s['right']} right, {s['wrong']} wrong, {s['unnamed']} unnamed, {s['missing']} missing, {s['twice']} twice, losses {s['losses']}; "
               f"{s['user'] * 100:.2f} % of a core in user space ({s['user_us']:.1f} us a message), {s['system'] * 100:.2f} % in the kernel; "
               f"peak RSS {s['rss']:.1f} MiB; commit to line: median {s['late_ms']['median']:.1f} ms, p95 {s['late_ms']['p95']:.1f}, most {s['late_max_ms']:.1f}")
+        print_problems(s)

@@ -81,7 +81,7 @@ def load(r):
     s, slow = r["storm"], r["slow"]
     rows = [
         ["messages, and how many a second", f"{s['sent']:,}, {s['rate']:.0f}"],
-        ["right, wrong, without a name, lost", f"{s['right']:,}, {s['wrong']}, {s.get('unnamed', 0)}, {s['lost']}"],
+        ["right, wrong, without a name, missing, twice", f"{s['right']:,}, {s['wrong']}, {s['unnamed']}, {s['missing']}, {s['twice']}"],
         ["CPU of spamtrace with JSON lines, of one core", f"{s['user'] * 100:.1f} % in user space ({s['user_us']:.0f} µs a message), "
                                           f"{s['system'] * 100:.1f} % in the kernel"],
         ["the same with rows in place of JSON", f"{r['table']['user'] * 100:.1f} % in user space, {r['table']['system'] * 100:.1f} % in the kernel; "
@@ -102,10 +102,12 @@ def load(r):
 def held(r):
     return table(["held", ""], [
         ["messages, and how many a second", f"{r['sent']:,} in {r['seconds']:.0f} s, {r['rate']:.0f}"],
-        ["right, wrong, without a name, lost", f"{r['right']:,}, {r['wrong']}, {r['unnamed']}, {r['lost']}"],
+        ["right, wrong, without a name, missing, twice", f"{r['right']:,}, {r['wrong']}, {r['unnamed']}, {r['missing']}, {r['twice']}"],
         ["records lost; exit status under `--strict`", f"{r['losses'] or 'none'}; {r['status']}"],
         ["books", f"{r['queued']:,} came, {r['removed']:,} left, growth {r['growth']}, {r['unexplained']} unexplained"],
         ["peak RSS", f"{r['rss']:.1f} MiB"],
+        ["memory and descriptors, second quarter and last", f"{r['steady']['rss_second'] / 1024:.1f} and {r['steady']['rss_last'] / 1024:.1f} MiB, "
+                                                            f"{r['steady']['fds_second']} and {r['steady']['fds_last']}"],
         ["commit to line", f"at most {r['late_max_ms']:.0f} ms"],
     ])
 
