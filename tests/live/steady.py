@@ -4,9 +4,9 @@ import os
 import re
 import statistics
 
-# In KiB. What the kernel gives and takes back, and an allocator keeps, comes in some dozens of pages; a leak has half of all
-# the work to show in.
-ALLOWANCE = 512
+# In KiB: two steps by which malloc grows a heap (M_TOP_PAD), for a table that was all but full. A leak has half of all the work
+# to show in.
+ALLOWANCE = 256
 
 
 def sample(pid):
