@@ -2,11 +2,11 @@
 """Rows of faults.py: what happens to the server and to the tracer's process."""
 import glob
 import os
-import shutil
 import signal
 import subprocess
 
 import faults_stage as fs
+import steady
 from faults_stage import Failed, Tracer, action, get, read, wait_until
 
 SERVERS = "set -euo pipefail; . /src/scripts/lib/hosting.sh; . /src/scripts/lib/servers.sh; . /src/scripts/lib/mta.sh; "
@@ -34,6 +34,16 @@ def processes(name):
 
 def pins():
     return sorted(glob.glob("/sys/fs/bpf/**", recursive=True))
+
+
+def not_wrong(run, token, r):
+    """Exact is the judge's. Inferred names the script, and nobody else's; none names nothing."""
+    how, path = get(r, "spamtrace.attribution"), get(r, "file.path")
+    if how == "exact":
+        return
+    run.need(get(r, "spamtrace.reason"), f"{token}: {how}, without a reason")
+    want = {"inferred": run.truth.fields(token)["file.path"], "none": None}
+    run.need(how in want and path == want[how], f"{token}: {how}, as {path}")
 
 
 def kill(run):
@@ -70,9 +80,12 @@ def kill(run):
     run.need(not j.missing, f"not reported after the restart: {j.missing[:3]}")
     by_token = {run.truth.queue.get(get(r, "email.local_id")): r for r in b.records() if action(r) == "mail-queued"}
     for token in in_flight:
-        r = by_token.get(token, {})
-        run.need(get(r, "spamtrace.attribution") in ("none", "inferred") and get(r, "spamtrace.reason"),
-                 f"in flight: {get(r, 'spamtrace.attribution')}, {get(r, 'spamtrace.reason')}")
+        run.need(get(by_token.get(token, {}), "spamtrace.attribution") in ("none", "inferred"),
+                 f"{token}: {get(by_token.get(token, {}), 'spamtrace.attribution')}")
+    # whose injection began before this tracer, or while there was none
+    for token in in_flight + wanted:
+        if token in by_token:
+            not_wrong(run, token, by_token[token])
     words = {get(by_token[t], "spamtrace.attribution") for t in in_flight if t in by_token}
     for token in later:
         run.need(get(by_token.get(token, {}), "spamtrace.attribution") == "exact", f"{token} is not exact")
@@ -134,54 +147,6 @@ def httpd(run):
     return f"graceful, then stopped and started (new master, new module address); {j}"
 
 
-def replace(path):
-    shutil.copy2(path, f"{path}.new")
-    old = os.stat(path).st_ino
-    os.rename(f"{path}.new", path)
-    return old != os.stat(path).st_ino
-
-
-def php(run):
-    t = run.tracer()
-    version = os.listdir("/etc/php")[0]
-    wanted = run.send(5) + run.web("fpm", 5)
-    cli, fpm = os.path.realpath("/usr/bin/php"), f"/usr/sbin/php-fpm{version}"
-    run.need(replace(cli) and replace(fpm), "the programs are the same inodes as before")
-    wanted += run.web("fpm", 5, 1)  # workers of the old one
-    wanted += run.send(5, 2)
-    pid = int(read("/run/fpm/fpm/pid"))
-    os.kill(pid, signal.SIGUSR2)
-    wait_until("the new FPM", lambda: not os.readlink(f"/proc/{int(read('/run/fpm/fpm/pid') or pid)}/exe")
-               .endswith("(deleted)"))
-    wait_until("its socket", lambda: os.path.exists("/run/fpm/fpm/site1.sock"))
-    wanted += run.web("fpm", 5, 3)
-    wanted += run.send(5, 4)
-    run.settle(t, wanted)
-    status = t.stop()
-    j = run.judge(t, wanted)
-    run.need(status == 0, f"exit status {status}, lost {t.lost()}")
-    run.need(not j.missing, f"not reported: {j.missing[:3]}")
-    for r in j.unsure:
-        run.need(get(r, "spamtrace.reason"), "not exact, without a reason")
-    # a program never seen before is looked at when it is started, and may be quicker than that look
-    run.need(len(j.unsure) <= 2, f"{len(j.unsure)} not proved: {[get(r, 'spamtrace.reason') for r in j.unsure[:2]]}")
-    return f"php and php-fpm moved over, FPM re-executed; {j}"
-
-
-def log(run):
-    t = run.tracer()
-    path = read("/run/mail-log").decode().strip()
-    senders, wanted = run.begin(30)
-    wait_until("some messages", lambda: t.count() >= 10)
-    os.rename(path, f"{path}.1")
-    if run.mta == "postfix":
-        shell("postfix reload >/dev/null 2>&1")
-    for s in senders:
-        fs.finish(s)
-    wanted += run.send(10, 1)
-    return f"{run.all_exact(t, wanted)}"
-
-
 def two(run):
     a, b = run.tracer(), run.tracer()
     senders, wanted = run.begin(30)
@@ -208,7 +173,7 @@ def start(run):
         t.ready()
         seconds = t.seconds
         wanted = run.send(5) + run.web("fpm", 5)
-        rss = t.rss_kib() / 1024
+        rss = steady.sample(t.pid)[0] / 1024
         run.all_exact(t, wanted)
     finally:
         idle.stdin.close()
@@ -219,5 +184,5 @@ def start(run):
     return f"tracing after {seconds:.2f} s beside {others} processes, {workers} of them FPM; {rss:.1f} MiB"
 
 
-ROWS = (("sigkill", kill), ("mta-restart", mta), ("httpd-restart", httpd), ("php-replaced", php), ("log-rotated", log),
+ROWS = (("sigkill", kill), ("mta-restart", mta), ("httpd-restart", httpd),
         ("two-at-once", two), ("start-crowd", start))

@@ -129,6 +129,7 @@ def finish(process, limit=180):
 
 
 def send_web(prefix, count):
+    """The PHP_VERSION_ID that it was sent by."""
     kind, site = prefix.split(".")[1], int(prefix.split(".")[2][1:])
     connection = http.client.HTTPConnection("127.0.0.1", PORTS[kind], timeout=HANG)
     connection.request("GET", f"/send.php?p={prefix}&n={count}", headers={"Host": DOMAINS[site - 1]})
@@ -137,6 +138,7 @@ def send_web(prefix, count):
     connection.close()
     if answer.status != 200 or not body.startswith(f"{count} ".encode()):
         raise Failed(f"{prefix}: {answer.status} {body[:200]}")
+    return answer.getheader("X-PHP")
 
 
 # ---- the tracer ----
@@ -192,12 +194,6 @@ class Tracer:
 
     def lost(self):
         return get(self.ended(), "spamtrace.lost") or {}
-
-    def rss_kib(self):
-        return int(re.search(rb"VmRSS:\s+(\d+)", read(f"/proc/{self.pid}/status")).group(1))
-
-    def descriptors(self):
-        return len(os.listdir(f"/proc/{self.pid}/fd"))
 
     def bpf_ids(self):
         """{(kind, id)} of the programs, maps and links that it holds."""

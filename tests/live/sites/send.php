@@ -6,6 +6,7 @@ $prefix = $_GET['p'] ?? $argv[1];
 $count = (int) ($_GET['n'] ?? $argv[2]);
 $to = $argv[3] ?? 'x@elsewhere.test';
 $longest = 0;
+header('X-PHP: ' . PHP_VERSION_ID);
 for ($i = 0; $i < $count && !file_exists('/tmp/enough'); $i++) {
     $t = sprintf('%s#%05d', $prefix, $i);
     $start = hrtime(true);
