@@ -7,10 +7,13 @@
 #include <cmocka.h>
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
@@ -27,13 +30,30 @@
 static char root[] = "/tmp/test-logins.XXXXXX";
 static char log_path[128];
 
-static void append(const char *text)
+static time_t later;
+
+/* In the place of libc's: the test says how much time passes. */
+int clock_gettime(clockid_t id, struct timespec *t)
 {
-	FILE *f = fopen(log_path, "a");
+	int err = (int)syscall(SYS_clock_gettime, id, t);
+
+	if (!err && id == CLOCK_BOOTTIME)
+		t->tv_sec += later;
+	return err;
+}
+
+static void append_to(const char *path, const char *text)
+{
+	FILE *f = fopen(path, "a");
 
 	assert_non_null(f);
 	fputs(text, f);
 	fclose(f);
+}
+
+static void append(const char *text)
+{
+	append_to(log_path, text);
 }
 
 static int setup(void **state)
@@ -161,6 +181,66 @@ static void truncated_in_place(void **state)
 	assert_string_equal(logins_by_pid(l, 62, 0), "info@shop.test");
 }
 
+/* What was written to the old one since it was read last is not lost. */
+static void a_rotated_log(void **state)
+{
+	__attribute__((cleanup(logins_freep))) struct logins *l = NULL;
+	char old[160];
+
+	(void)state;
+	snprintf(old, sizeof(old), "%s.1", log_path);
+	assert_int_equal(logins_open(root, &l), 0);
+	logins_read(l);
+	append(LOGIN("91", "info@shop.test"));
+	assert_int_equal(rename(log_path, old), 0);
+	append(LOGIN("92", "joe@shop.test"));
+	later += 2;
+	assert_string_equal(logins_by_pid(l, 92, 0), "joe@shop.test");
+	assert_string_equal(logins_by_pid(l, 91, 0), "info@shop.test");
+	/* the new one is there, and syslog has not been told yet */
+	assert_int_equal(rename(log_path, old), 0);
+	append("");
+	later += 2;
+	logins_read(l);
+	append_to(old, LOGIN("93", "info@shop.test"));
+	assert_string_equal(logins_by_pid(l, 93, 0), "info@shop.test");
+	append_to(old, LOGIN("94", "info@shop.test"));
+	append(LOGIN("95", "joe@shop.test"));
+	later += 2;
+	assert_string_equal(logins_by_pid(l, 95, 0), "joe@shop.test");
+	assert_string_equal(logins_by_pid(l, 94, 0), "info@shop.test");
+}
+
+/* A host may have several, of which one is read: the others' lines are old, or Exim's. */
+static void another_log(void **state)
+{
+	__attribute__((cleanup(logins_freep))) struct logins *l = NULL;
+	char exim[160], other[160], old[160];
+	const struct timespec long_ago[2] = {{.tv_sec = 1000}, {.tv_sec = 1000}};
+
+	(void)state;
+	snprintf(exim, sizeof(exim), "%s/var/log/exim_mainlog", root);
+	snprintf(other, sizeof(other), "%s/var/log/mail.log", root);
+	snprintf(old, sizeof(old), "%s.1", log_path);
+	append_to(exim, LOGIN("101", "exim@shop.test"));
+	assert_int_equal(utimensat(AT_FDCWD, exim, long_ago, 0), 0);
+	append_to(other, LOGIN("102", "old@shop.test"));
+	assert_int_equal(logins_open(root, &l), 0);
+	append(LOGIN("103", "info@shop.test"));
+	assert_non_null(logins_by_pid(l, 103, 0));
+	/* for a moment the first has nothing, and the other has something */
+	assert_int_equal(rename(log_path, old), 0);
+	append("");
+	later += 2;
+	assert_null(logins_by_pid(l, 102, 0));
+	append_to(other, LOGIN("104", "joe@shop.test"));
+	append(LOGIN("105", "info@shop.test"));
+	later += 2;
+	assert_string_equal(logins_by_pid(l, 105, 0), "info@shop.test");
+	assert_null(logins_by_pid(l, 104, 0));
+	assert_int_equal(unlink(other) + unlink(exim), 0);
+}
+
 /* Who made a message, by Postfix's own words alone; what a sender or recipient chose is not
  * believed. */
 static void postfix_daemons(void **state)
@@ -256,8 +336,9 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_log_that_grows),   cmocka_unit_test(a_line_in_two_pieces),
 		cmocka_unit_test(the_end_of_a_line),  cmocka_unit_test(a_burst),
-		cmocka_unit_test(truncated_in_place), cmocka_unit_test(postfix_daemons),
-		cmocka_unit_test(sendmail_sessions),  cmocka_unit_test(no_log_yet),
+		cmocka_unit_test(truncated_in_place), cmocka_unit_test(a_rotated_log),
+		cmocka_unit_test(postfix_daemons),    cmocka_unit_test(sendmail_sessions),
+		cmocka_unit_test(no_log_yet),         cmocka_unit_test(another_log),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);

@@ -9,6 +9,8 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "base/cleanup.h"
+
 /* Plesk, RHEL and SUSE, Debian; Exim: Debian, cPanel, RHEL, FreeBSD's habit. One syslog file is
  * taken: others repeat it. */
 static const char *const syslog_files[] = {"/usr/local/psa/var/log/maillog",
@@ -86,19 +88,23 @@ static int add_rotated(struct part **parts, size_t *n, const char *path, size_t 
 	return err;
 }
 
+static bool holds_something(const char *root, const char *name, char path[PATH_MAX],
+			    struct stat *st)
+{
+	snprintf(path, PATH_MAX, "%s%s", strcmp(root, "/") == 0 ? "" : root, name);
+	return stat(path, st) == 0 && S_ISREG(st->st_mode) && st->st_size;
+}
+
 static int find_family(const char *root, const char *const *names, bool rotated,
 		       struct part **parts, size_t *n, size_t *skipped)
 {
 	char path[PATH_MAX];
 
-	if (strcmp(root, "/") == 0)
-		root = "";
 	for (; *names; names++) {
 		struct stat st;
 		int err;
 
-		snprintf(path, sizeof(path), "%s%s", root, *names);
-		if (stat(path, &st) != 0 || !S_ISREG(st.st_mode) || !st.st_size)
+		if (!holds_something(root, *names, path, &st))
 			continue;
 		err = add(parts, n, path, &st);
 		if (!err && rotated)
@@ -135,6 +141,26 @@ int logfiles_find(const char *root, bool rotated, char ***ret, size_t *n, size_t
 	*n = count;
 	*skipped = left;
 	return 0;
+}
+
+int logfiles_find_first(const char *root, size_t *rank, char **path)
+{
+	const size_t syslogs = array_size(syslog_files) - 1, exims = array_size(exim_files) - 1;
+	char at[PATH_MAX];
+	struct stat st;
+
+	for (size_t i = 0; i < syslogs + exims && i <= *rank; i++) {
+		const char *name = i < syslogs ? syslog_files[i] : exim_files[i - syslogs];
+
+		if (!holds_something(root, name, at, &st))
+			continue;
+		*path = strdup(at);
+		if (!*path)
+			return -ENOMEM;
+		*rank = i;
+		return 0;
+	}
+	return -ENOENT;
 }
 
 void logfiles_free(char **files, size_t n)

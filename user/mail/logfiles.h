@@ -15,6 +15,12 @@
  */
 int logfiles_find(const char *root, bool rotated, char ***ret, size_t *n, size_t *skipped);
 
+/*
+ * The first of the known ones that holds something, a syslog file before Exim's own, but none after
+ * that of *rank (SIZE_MAX: any): *path, to be freed, and its *rank. 0, -ENOENT or -ENOMEM.
+ */
+int logfiles_find_first(const char *root, size_t *rank, char **path);
+
 void logfiles_free(char **files, size_t n);
 
 #endif

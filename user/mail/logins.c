@@ -34,6 +34,7 @@ struct login {
 
 struct logins {
 	char *root;
+	size_t rank; /* of the log: what others of this host have is old, or repeats it */
 	int fd;
 	dev_t dev;
 	ino_t ino;
@@ -46,23 +47,19 @@ struct logins {
 	struct auth_clock clock;
 };
 
-static int open_log(const struct logins *l, struct stat *st)
+/* The syslog file comes first; Exim's own says nothing that its queue files do not. */
+static int open_log(struct logins *l, struct stat *st)
 {
-	char **files = NULL;
-	size_t n = 0, skipped = 0;
-	int fd = -ENOENT;
+	_free_ char *path = NULL;
+	int fd;
 
-	if (logfiles_find(l->root, false, &files, &n, &skipped))
-		return -ENOMEM;
-	/* the syslog file comes first; Exim's own says nothing that its queue files do not */
-	if (n) {
-		fd = open(files[0], O_RDONLY | O_NONBLOCK | O_CLOEXEC);
-		if (fd >= 0 && (fstat(fd, st) || !S_ISREG(st->st_mode))) {
-			close(fd);
-			fd = -EINVAL;
-		}
+	if (logfiles_find_first(l->root, &l->rank, &path))
+		return -ENOENT;
+	fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	if (fd >= 0 && (fstat(fd, st) || !S_ISREG(st->st_mode))) {
+		close(fd);
+		fd = -1;
 	}
-	logfiles_free(files, n);
 	return fd < 0 ? -ENOENT : fd;
 }
 
@@ -72,31 +69,6 @@ static void begin_at(struct logins *l, off_t off)
 {
 	l->off = off > 0 ? off - 1 : 0;
 	l->within = off > 0;
-}
-
-/* Finds the log, or the one that has taken its place. */
-static void look(struct logins *l)
-{
-	uint64_t now = clock_boot_ns();
-	struct stat st;
-	int fd;
-
-	if (l->begun && now - l->looked < LOOK_NS)
-		return;
-	l->looked = now;
-	fd = open_log(l, &st);
-	if (fd >= 0 && l->fd >= 0 && st.st_dev == l->dev && st.st_ino == l->ino) {
-		close(fd);
-		return;
-	}
-	if (fd < 0)
-		return;
-	if (l->fd >= 0)
-		close(l->fd);
-	l->fd = fd;
-	l->dev = st.st_dev;
-	l->ino = st.st_ino;
-	begin_at(l, l->begun ? 0 : st.st_size);
 }
 
 static struct login *add(struct logins *l)
@@ -229,13 +201,13 @@ static void take_line(struct logins *l, const char *line, size_t len)
 	text_copy(to->user, sizeof(to->user), e.user);
 }
 
-void logins_read(struct logins *l)
+/* What has come since it was read last. */
+static void read_log(struct logins *l)
 {
 	char buf[65536];
 	struct stat st;
 	ssize_t n;
 
-	look(l);
 	if (l->fd < 0 || fstat(l->fd, &st))
 		return;
 	if (st.st_size < l->off)
@@ -258,6 +230,39 @@ void logins_read(struct logins *l)
 	}
 }
 
+/* Finds the log, or the one that has taken its place. */
+static void look(struct logins *l)
+{
+	uint64_t now = clock_boot_ns();
+	struct stat st;
+	int fd;
+
+	if (l->begun && now - l->looked < LOOK_NS)
+		return;
+	l->looked = now;
+	fd = open_log(l, &st);
+	if (fd >= 0 && l->fd >= 0 && st.st_dev == l->dev && st.st_ino == l->ino) {
+		close(fd);
+		return;
+	}
+	if (fd < 0)
+		return;
+	if (l->fd >= 0) {
+		read_log(l); /* what came between the last look and the rotation */
+		close(l->fd);
+	}
+	l->fd = fd;
+	l->dev = st.st_dev;
+	l->ino = st.st_ino;
+	begin_at(l, l->begun ? 0 : st.st_size);
+}
+
+void logins_read(struct logins *l)
+{
+	look(l);
+	read_log(l);
+}
+
 int logins_open(const char *root, struct logins **out)
 {
 	struct logins *l = calloc(1, sizeof(*l));
@@ -265,6 +270,7 @@ int logins_open(const char *root, struct logins **out)
 	if (!l)
 		return -ENOMEM;
 	l->fd = -1;
+	l->rank = SIZE_MAX;
 	l->root = strdup(root);
 	if (!l->root) {
 		free(l);
