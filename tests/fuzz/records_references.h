@@ -111,13 +111,17 @@ static void check_in_flight(const struct correlate *c)
 
 static void check_lists(const struct correlate *c)
 {
-	size_t waiting = 0, ended = 0, found = 0;
-	const struct waiting *w;
+	size_t waiting = 0, by_id = 0, ended = 0, found = 0;
+	const struct waiting *w, *other_w;
 	const struct task *t, *other;
 
 	DL_FOREACH(c->waiting, w)
 	waiting++;
-	must(c->waiting_count == waiting && c->origin_count == HASH_COUNT(c->origins));
+	for (w = c->by_id; w; w = w->hh.next)
+		DL_FOREACH2(w, other_w, newer)
+	by_id += !memcmp(&other_w->key, &w->key, sizeof(w->key));
+	must(c->waiting_count == waiting && by_id == waiting &&
+	     c->origin_count == HASH_COUNT(c->origins));
 	if (!c->late)
 		return;
 	DL_FOREACH(c->ended, t)

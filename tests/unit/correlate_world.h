@@ -42,6 +42,7 @@ struct world {
 	size_t files;
 	int open_files, still_running;
 	unsigned opens; /* files that were looked for */
+	size_t reads;   /* how often facts were asked for */
 	char log[1 << 20];
 	size_t log_len;
 	int64_t messages, in_flight, orphans;
@@ -222,6 +223,7 @@ static int world_facts(void *arg, struct mta_queue *q, int fd, const char *id, u
 
 	(void)q;
 	(void)pid;
+	w->reads++;
 	assert_true(fd >= 100 && f->open);
 	assert_string_equal(f->id, id);
 	if (f->again)

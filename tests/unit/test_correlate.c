@@ -369,9 +369,11 @@ static const struct story postfix[] = {
 			 PF_PICKED(X1) "idle\ncount\n",
 	 "queued " X1 " first " X1 " /a.php nofacts\ncount 1 0\n"},
 	{"Postfix is down, and postdrop gives up after that was told",
-	 PF_START "php 100 202 /a.php\n" PF_DROP("202", "203", X1) "tick 11\nunlink 203 maildrop/" X1
-								   "\n" PF_END("202", "203") "idle\ncount\n",
-	 "queued " X1 " first " X1 " /a.php nofacts\nattempted /a.php code 0 signal 0\ncount 0 0\n"},
+	 PF_START
+	 "php 100 202 /a.php\n" PF_DROP("202", "203", X1) "tick 11\nunlink 203 maildrop/" X1
+							  "\n" PF_END("202", "203") "idle\ncount\n",
+	 "queued " X1 " first " X1
+	 " /a.php nofacts\nattempted /a.php code 0 signal 0\ncount 0 0\n"},
 	{"Postfix is down, and an administrator empties its maildrop",
 	 PF_START "php 100 202 /a.php\n" PF_DROP("202", "203", X1)
 		 PF_END("202", "203") "tick 11\ncomm 900 postsuper\nunlink 900 maildrop/" X1
@@ -448,6 +450,18 @@ static const struct story postfix[] = {
 			      " ready\ntick 1\n",
 	 "connected /a.php state 2\nconnected /a.php state 1\nconnected /a.php state 7\nconnected "
 	 "/b.php state 2\nconnected /b.php state 1\nqueued " Y1 " unseen forgotten\n"},
+	{"the end of a connection was lost: its port may be another's by now",
+	 PF_START "connect 100 40000 2 /a.php\nconnect 100 40000 1\n!connect 100 40000 7\nfile " Y1
+		  " network port 40000\n" PF_CLEANUP(Y1),
+	 "connected /a.php state 2\nconnected /a.php state 1\nqueued " Y1
+	 " session /a.php (records were lost, and its port may have been used again)\n"},
+	{"something was lost, but not the end of the connection",
+	 PF_START "connect 100 40000 2 /a.php\nconnect 100 40000 1\nfile " Y1
+		  " again network port 40000\n" PF_CLEANUP(Y1) "!connect 100 39999 7\nconnect 100 "
+							       "40000 7\nfile " Y1
+							       " ready\ntick 1\n",
+	 "connected /a.php state 2\nconnected /a.php state 1\nconnected /a.php state 7\nqueued " Y1
+	 " session /a.php\n"},
 	{"another port, an unknown one",
 	 PF_START "connect 100 40000 2 /a.php\nconnect 100 40000 1\nfile " Y1
 		  " network port 40005\nfile " Y2 " network\n" PF_CLEANUP(Y1) PF_CLEANUP(Y2),

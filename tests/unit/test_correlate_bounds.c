@@ -297,6 +297,58 @@ static void more_connections_are_open_than_are_kept(void **state)
 	assert_string_equal(w->log,
 			    "queued B0000000 unseen forgotten\nqueued B0000001 session /a.php\n");
 	assert_int_equal(stats(w).sessions_forgotten, 4);
+	/* not until the end of days: what has no connection is no script's again */
+	forget_log(w);
+	tell(w, "tick 3601\nfile B0000002 network port 9999\n"
+		"rename 400 incoming/B0000002 incoming/1.400\n");
+	assert_string_equal(w->log, "queued B0000002 unseen\n");
+	assert_int_equal(stats(w).sessions_forgotten, 4);
+	world_free(w);
+}
+
+/* What was lost before a connection was opened is not its end, however long that is ago. */
+static void a_connection_that_is_older_than_the_readings(void **state)
+{
+	struct world *w = world_new(&mta_postfix);
+
+	(void)state;
+	tell(w, "!connect 100 39999 7\ntick 1\nconnect 100 40000 2 /a.php\n"
+		"connect 100 40000 1\n");
+	for (unsigned i = 0; i < 70; i++)
+		tell(w, "tick 1\n");
+	forget_log(w);
+	tell(w, "file B0000000 network port 40000\nrename 400 incoming/B0000000 incoming/1.400\n");
+	assert_string_equal(w->log, "queued B0000000 session /a.php\n");
+	forget_log(w);
+	tell(w, "!connect 100 40000 7\nfile B0000001 network port 40000\n"
+		"rename 400 incoming/B0000001 incoming/1.400\n");
+	assert_string_equal(w->log, "queued B0000001 session /a.php (records were lost, and its "
+				    "port may have been used again)\n");
+	world_free(w);
+}
+
+/* ---- messages ---- */
+
+/* Clients that are slow to send theirs, while scripts put many into maildrop. */
+static void what_is_picked_up_is_not_looked_for_among_all(void **state)
+{
+	enum { SLOW = 50, MANY = 50 };
+	struct world *w = world_new(&mta_postfix);
+	size_t reads;
+
+	(void)state;
+	tell(w, "comm 300 pickup\ncomm 400 cleanup\npeer 0 smtpd\n");
+	for (unsigned i = 0; i < SLOW; i++)
+		tell_of(w, "file C%07X again network\nrename 401 incoming/C%07X incoming/1.401\n",
+			i, i);
+	tell(w, "peer 0 pickup\n");
+	reads = w->reads;
+	for (unsigned i = 0; i < MANY; i++) {
+		drop_into_maildrop(w, i);
+		take_from_maildrop(w, i);
+		forget_log(w);
+	}
+	assert_int_equal(w->reads - reads, MANY);
 	world_free(w);
 }
 
@@ -349,6 +401,8 @@ int main(void)
 		cmocka_unit_test(a_connection_that_is_kept_names_its_message),
 		cmocka_unit_test(a_socket_is_used_again_and_the_end_was_lost),
 		cmocka_unit_test(more_connections_are_open_than_are_kept),
+		cmocka_unit_test(a_connection_that_is_older_than_the_readings),
+		cmocka_unit_test(what_is_picked_up_is_not_looked_for_among_all),
 		cmocka_unit_test(many_processes_are_killed_while_they_write),
 	};
 

@@ -166,6 +166,14 @@ static const struct {
 		 COMMIT("202", "55") "round\nexit 202\nround\nround\nidle\n",
 	 "queued 55 /b.php (its process id was used twice within a moment)\n"
 	 "attempted /a.php code 1 signal 0\n"},
+	{"and again by one whose server names the connection",
+	 "connect 101 40000 2 /a.php\nconnect 101 40000 1\nfile 55 network\nphp 100 202 "
+	 "/b.php\n" QUEUE("202") "exit 202 1\nenv TCPREMOTEPORT=40000\nexec 300 qmail-smtpd\nfork "
+				 "300 202\n" QUEUE("202")
+					 COMMIT("202", "55") "round\nexit 202\nround\nround\n",
+	 "connected /a.php state 2\nconnected /a.php state 1\n"
+	 "queued 55 session /a.php (its process id was used twice within a moment)\n"
+	 "attempted /b.php code 1 signal 0\n"},
 	{"the pid of one who was killed is used again: either may have committed",
 	 "php 100 202 /a.php\n" QUEUE("202") "exit 202 0 9\nphp 101 202 /b.php\n" QUEUE("202")
 		 COMMIT("202", "55") "round\nexit 202\nround\nround\nidle\n",

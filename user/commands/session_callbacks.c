@@ -312,7 +312,8 @@ static bool alive(void *arg, const struct st_task *task)
 	return procfs_alive(task);
 }
 
-/* Losses that can make a maildrop file and a message look like each other's. */
+/* Losses that can make a maildrop file and a message, or a connection and a message, look like each
+ * other's. */
 static uint64_t queue_records_lost(void *arg)
 {
 	struct session *s = arg;
@@ -321,8 +322,9 @@ static uint64_t queue_records_lost(void *arg)
 	probe_lost(s->probe, lost);
 	if (s->late) /* who did what is known from the lineage alone */
 		return lost[ST_LOST_RING_LINEAGE] + lost[ST_LOST_RING_EXEC] +
-		       lost[ST_LOST_SKIPPED] + session_late_lost(s);
-	return lost[ST_LOST_RING_QUEUE] + lost[ST_LOST_CALL_MAP] + lost[ST_LOST_READ];
+		       lost[ST_LOST_RING_CONNECT] + lost[ST_LOST_SKIPPED] + session_late_lost(s);
+	return lost[ST_LOST_RING_QUEUE] + lost[ST_LOST_RING_CONNECT] + lost[ST_LOST_CALL_MAP] +
+	       lost[ST_LOST_READ];
 }
 
 void session_callbacks(struct session *s, struct correlate_ops *c, struct attribute_ops *a)

@@ -158,8 +158,8 @@ struct correlate_ops {
 	 * by the log. NULL: not known (yet). A NULL pointer: there is no log.
 	 */
 	const char *(*mailbox)(void *arg, const struct queued *q);
-	/* How many records of queue operations were lost so far (and of lineage, where operations
-	 * come late); NULL: none ever. */
+	/* How many records of queue operations and of connections were lost so far (and of lineage,
+	 * where operations come late); NULL: none ever. */
 	uint64_t (*lost)(void *arg);
 	void *arg;
 };

@@ -43,19 +43,6 @@ struct operation {
 	struct queue_change change;
 };
 
-/* A message that something is still missing for. */
-struct waiting {
-	struct waiting *prev, *next;
-	enum { WAIT_FACTS, WAIT_PICKED, WAIT_PARENT, WAIT_LOGIN } state;
-	struct queued q;
-	int fd;
-	uint64_t since;            /* boot ns, of the state */
-	char parent[QUEUE_ID_MAX]; /* of a bounce, by the arguments of its submission */
-	bool told;                 /* under its first id, because that lay long */
-	uint16_t port;             /* of the client, where the committing process knew it, */
-	uint8_t family, addr[16];  /* and its address, as struct st_queue has it; 0: not known */
-};
-
 struct message_key {
 	uint32_t queue;
 	char id[QUEUE_ID_MAX]; /* padded with NUL */
@@ -68,6 +55,22 @@ static inline struct message_key message_key(uint32_t queue, const char *id)
 	memcpy(key.id, id, strnlen(id, sizeof(key.id) - 1));
 	return key;
 }
+
+/* A message that something is still missing for. */
+struct waiting {
+	struct waiting *prev, *next;
+	enum { WAIT_FACTS, WAIT_PICKED, WAIT_PARENT, WAIT_LOGIN } state;
+	struct queued q;
+	int fd;
+	uint64_t since;            /* boot ns, of the state */
+	char parent[QUEUE_ID_MAX]; /* of a bounce, by the arguments of its submission */
+	bool told;                 /* under its first id, because that lay long */
+	uint16_t port;             /* of the client, where the committing process knew it, */
+	uint8_t family, addr[16];  /* and its address, as struct st_queue has it; 0: not known */
+	struct message_key key;
+	struct waiting *older, *newer; /* with the same key: the removal in between was lost */
+	UT_hash_handle hh;             /* of the oldest of those */
+};
 
 /* What a message is told with: of a first id that has not been told, nor its message. */
 struct untold {
@@ -116,6 +119,8 @@ struct smtp_session {
 	struct injection *injection;
 	bool open;
 	uint64_t opened, closed; /* boot ns */
+	uint64_t lost_before;    /* records, before it was opened */
+	bool end_seen;           /* by its record */
 	bool origin_lost;        /* a script opened it, but which is not known */
 	uint32_t messages;
 	UT_hash_handle hh, by_sock; /* by_sock: if open */
@@ -155,8 +160,8 @@ struct correlate {
 	struct injection *injections;
 	struct in_flight *in_flight, *watched, *left;
 	struct smtp_session *sessions, *by_sock, *open, *closed;
-	struct waiting *waiting; /* oldest first */
-	struct pickup *pickups;  /* oldest first */
+	struct waiting *waiting, *by_id; /* oldest first; by key */
+	struct pickup *pickups;          /* oldest first */
 	struct untold *untold;
 	struct removal *removals; /* correlate_ahead.c */
 	size_t origin_count, waiting_count, untold_count, closed_count, left_count;
@@ -251,10 +256,13 @@ void correlate_wait(struct correlate *c, uint64_t now);
 /* A new one, waiting for its facts; NULL: no memory. */
 struct waiting *wait_new(struct correlate *c, const struct operation *op);
 void wait_remove(struct correlate *c, struct waiting *w);
-struct waiting *wait_find(const struct correlate *c, const struct mta_queue *queue, const char *id);
+/* The oldest of that id; NULL: none. */
+struct waiting *wait_find(const struct correlate *c, uint32_t queue, const char *id);
 /* Gives out what nothing is missing for any more: one, which is freed then, or all. */
 void wait_advance_one(struct correlate *c, struct waiting *w, uint64_t now);
 void wait_advance(struct correlate *c, uint64_t now);
+/* Of those that may have come by a first id of this queue, the ones whose file is complete. */
+void wait_advance_picked(struct correlate *c, const struct mta_queue *queue, uint64_t now);
 /* It is removed. Returns whether it never was a message. It may be freed. */
 bool wait_removed(struct correlate *c, struct waiting *w, bool incomplete, uint64_t now);
 /* Does the message that is removed here go because it was bounced? */
@@ -288,5 +296,9 @@ void correlate_note_losses(struct correlate *c, uint64_t now);
 /* Were records lost after `time`? Readings are some time apart, so it may say yes when they were
  * lost just before. */
 bool correlate_lost_since(const struct correlate *c, uint64_t time);
+/* The same where `time` will be longer ago than readings are kept: how many had been lost before
+ * it, asked soon after it; and later, were there more? */
+uint64_t correlate_lost_before(const struct correlate *c, uint64_t time);
+bool correlate_lost_beyond(const struct correlate *c, uint64_t count);
 
 #endif

@@ -18,16 +18,22 @@ void correlate_note_losses(struct correlate *c, uint64_t now)
 	c->loss_at++;
 }
 
-bool correlate_lost_since(const struct correlate *c, uint64_t time)
+uint64_t correlate_lost_before(const struct correlate *c, uint64_t time)
 {
 	size_t max = array_size(c->losses);
-	uint64_t before = 0;
 
-	for (size_t i = c->loss_at; i > 0 && c->loss_at - i < max; i--) {
-		if (c->losses[(i - 1) % max].time <= time) {
-			before = c->losses[(i - 1) % max].count;
-			break;
-		}
-	}
-	return lost_until_now(c) != before;
+	for (size_t i = c->loss_at; i > 0 && c->loss_at - i < max; i--)
+		if (c->losses[(i - 1) % max].time <= time)
+			return c->losses[(i - 1) % max].count;
+	return 0;
+}
+
+bool correlate_lost_beyond(const struct correlate *c, uint64_t count)
+{
+	return lost_until_now(c) != count;
+}
+
+bool correlate_lost_since(const struct correlate *c, uint64_t time)
+{
+	return correlate_lost_beyond(c, correlate_lost_before(c, time));
 }

@@ -298,7 +298,7 @@ void correlate_picked(struct correlate *c, const struct operation *op)
 
 	c->ops.counted(c->ops.arg, op->queue, -1, false);
 	/* the MTA has the message whole by now: what waits for its file can be told */
-	wait_advance(c, op->raw->h.time);
+	wait_advance_picked(c, op->queue, op->raw->h.time);
 	if (p && p->joined) {
 		pickup_drop(c, p);
 	} else if (p && p->injection && injection_of(c, op) == p->injection) {

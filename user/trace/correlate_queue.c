@@ -116,7 +116,7 @@ static int on_commit(struct correlate *c, struct operation *op)
 static void on_remove(struct correlate *c, struct operation *op)
 {
 	struct in_flight *f = in_flight_find(c, op->queue_index, op->change.id);
-	struct waiting *w = wait_find(c, op->queue, op->change.id);
+	struct waiting *w = wait_find(c, op->queue_index, op->change.id);
 	struct removed r = {.queue = op->queue, .time = op->raw->h.time, .actor = op->actor};
 
 	memcpy(r.id, op->change.id, sizeof(r.id));
@@ -166,7 +166,7 @@ static int apply(struct correlate *c, struct operation *op)
 		break;
 	case QUEUE_MOVED:
 		c->ops.counted(c->ops.arg, op->queue, 0, false);
-		w = wait_find(c, op->queue, op->change.id);
+		w = wait_find(c, op->queue_index, op->change.id);
 		if (w)
 			wait_advance_one(c, w, op->raw->h.time);
 		break;

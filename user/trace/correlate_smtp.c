@@ -24,6 +24,13 @@ enum {
 #define KEEP_CLOSED_NS 30000000000ULL
 
 /*
+ * How long a connection that had to be forgotten while it was open is reckoned with. None of the
+ * servers waits longer for a client's next word (Sendmail's Timeout.command: 1 h); one that brings
+ * messages after that is as one that was opened before tracing.
+ */
+#define FORGOTTEN_NS (3600 * NS_PER_S)
+
+/*
  * What fanotify tells has the time when it was read, which is that much after it happened, and so
  * perhaps after the session's end. The port is not another client's so soon: the kernel gives ports
  * out in turn (__inet_hash_connect(), net/ipv4/inet_hashtables.c).
@@ -82,6 +89,13 @@ static uint64_t lateness(const struct correlate *c)
 	return c->late ? LATE_NS : 0;
 }
 
+/* A message that came until then may be of one that had to be forgotten. */
+static void forgotten_until(struct correlate *c, uint64_t time)
+{
+	if (time > c->sessions_gone)
+		c->sessions_gone = time;
+}
+
 static void session_close(struct correlate *c, struct smtp_session *s, uint64_t time)
 {
 	leave_open(c, s);
@@ -90,10 +104,7 @@ static void session_close(struct correlate *c, struct smtp_session *s, uint64_t 
 	c->closed_count++;
 	/* Most had no message, or have given it its name. It is a loss when one asks for it. */
 	while (c->closed_count > c->limits.closed) {
-		uint64_t until = c->closed->closed + lateness(c);
-
-		if (until > c->sessions_gone)
-			c->sessions_gone = until;
+		forgotten_until(c, c->closed->closed + lateness(c));
 		session_drop(c, c->closed);
 	}
 }
@@ -136,6 +147,7 @@ static int session_add(struct correlate *c, const struct st_connect *k, struct o
 	s->sock = k->sock;
 	s->open = true;
 	s->opened = k->h.time;
+	s->lost_before = correlate_lost_before(c, s->opened);
 	s->origin = origin_ref(o);
 	s->origin_lost = k->origin && !o;
 	s->injection = i;
@@ -146,7 +158,7 @@ static int session_add(struct correlate *c, const struct st_connect *k, struct o
 	DL_APPEND(c->open, s);
 	if (HASH_CNT(by_sock, c->by_sock) > c->limits.open) {
 		c->stats.sessions_forgotten++;
-		c->sessions_gone = UINT64_MAX; /* it may bring messages as long as it likes */
+		forgotten_until(c, k->h.time + FORGOTTEN_NS);
 		session_drop(c, c->open);
 	}
 	return 0;
@@ -170,8 +182,10 @@ int correlate_connect(struct correlate *c, const struct record *r)
 		c->ops.connected(c->ops.arg, k, o);
 	if (k->state == STATE_CLOSE) {
 		s = by_sock(c, k->sock);
-		if (s)
+		if (s) {
+			s->end_seen = true;
 			session_close(c, s, k->h.time);
+		}
 		/* the reference that the origin's record took for the connection */
 		if (o && o->connecting) {
 			o->connecting = false;
@@ -236,6 +250,15 @@ static bool began_later(struct correlate *c, const struct waiting *w, const stru
 	       w->q.facts.time_ns > c->ops.wall(c->ops.arg, s->closed);
 }
 
+/* Its end may be among what was lost, and the port another's by the time of the message. */
+static const char *doubt_end(const struct correlate *c, const struct smtp_session *s)
+{
+	return (s->origin || s->injection) && !s->end_seen &&
+			       correlate_lost_beyond(c, s->lost_before)
+		       ? "records were lost, and its port may have been used again"
+		       : NULL;
+}
+
 /* The one that the message came over, which began before it and ended after it: else the port was
  * somebody else's, whose record was lost or had to be forgotten. */
 static struct smtp_session *session_of(struct correlate *c, struct waiting *w,
@@ -267,6 +290,8 @@ void correlate_join_session(struct correlate *c, struct waiting *w)
 	if (!s)
 		return;
 	s->messages++;
+	if (!w->q.doubt)
+		w->q.doubt = doubt_end(c, s);
 	if (s->origin_lost)
 		w->q.origin_lost = true;
 	if (s->injection && !w->q.injection && correlate_pickup_run(c, w, s->injection))
@@ -279,8 +304,10 @@ void correlate_join_session(struct correlate *c, struct waiting *w)
 		return;
 	}
 	w->q.session = origin_ref(s->origin);
-	w->q.doubt = began_later(c, w, s) ? "its port was used again right after the connection"
-					  : doubt_persistent(c, s);
+	if (!w->q.doubt)
+		w->q.doubt = began_later(c, w, s)
+				     ? "its port was used again right after the connection"
+				     : doubt_persistent(c, s);
 	/* the port is what the server's environment said: of one that its own user did not start */
 	if (!w->q.doubt && w->port && !w->family && w->q.facts.local)
 		w->q.doubt =

@@ -84,6 +84,40 @@ static void emit(struct correlate *c, struct waiting *w)
 		c->ops.queued(c->ops.arg, &w->q);
 }
 
+struct waiting *wait_find(const struct correlate *c, uint32_t queue, const char *id)
+{
+	struct message_key key = message_key(queue, id);
+	struct waiting *oldest = NULL;
+
+	HASH_FIND(hh, c->by_id, &key, sizeof(key), oldest);
+	return oldest;
+}
+
+static void list(struct correlate *c, struct waiting *w)
+{
+	struct waiting *oldest = wait_find(c, w->key.queue, w->key.id);
+
+	DL_APPEND(c->waiting, w);
+	c->waiting_count++;
+	if (!oldest)
+		HASH_ADD(hh, c->by_id, key, sizeof(w->key), w);
+	DL_APPEND2(oldest, w, older, newer);
+}
+
+static void unlist(struct correlate *c, struct waiting *w)
+{
+	struct waiting *first = wait_find(c, w->key.queue, w->key.id), *oldest = first;
+
+	DL_DELETE(c->waiting, w);
+	c->waiting_count--;
+	DL_DELETE2(oldest, w, older, newer);
+	if (oldest == first)
+		return;
+	HASH_DEL(c->by_id, first);
+	if (oldest)
+		HASH_ADD(hh, c->by_id, key, sizeof(oldest->key), oldest);
+}
+
 struct waiting *wait_new(struct correlate *c, const struct operation *op)
 {
 	bool lost;
@@ -105,30 +139,19 @@ struct waiting *wait_new(struct correlate *c, const struct operation *op)
 	w->q.injection = i;
 	w->q.origin_lost = lost;
 	message_facts_init(&w->q.facts);
-	DL_APPEND(c->waiting, w);
-	c->waiting_count++;
+	w->key = message_key(op->queue_index, op->change.id);
+	list(c, w);
 	return w;
 }
 
 void wait_remove(struct correlate *c, struct waiting *w)
 {
-	DL_DELETE(c->waiting, w);
-	c->waiting_count--;
+	unlist(c, w);
 	if (w->fd >= 0)
 		c->ops.close(c->ops.arg, w->fd);
 	injection_put(c, w->q.injection);
 	origin_put(c, w->q.session);
 	free(w);
-}
-
-struct waiting *wait_find(const struct correlate *c, const struct mta_queue *queue, const char *id)
-{
-	struct waiting *w;
-
-	DL_FOREACH(c->waiting, w)
-	if (w->q.queue == queue && !strcmp(w->q.id, id))
-		return w;
-	return NULL;
 }
 
 /* Reads what the file says. false: it is not written to its end yet. */
@@ -251,6 +274,16 @@ void wait_advance(struct correlate *c, uint64_t now)
 
 	DL_FOREACH_SAFE(c->waiting, w, next)
 	if (advance(c, w, now) || known_by_log(c, w, now))
+		wait_remove(c, w);
+}
+
+void wait_advance_picked(struct correlate *c, const struct mta_queue *queue, uint64_t now)
+{
+	struct waiting *w, *next;
+
+	DL_FOREACH_SAFE(c->waiting, w, next)
+	if (w->q.queue == queue && correlate_two_ids(w) &&
+	    (advance(c, w, now) || known_by_log(c, w, now)))
 		wait_remove(c, w);
 }
 
