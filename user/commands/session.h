@@ -39,7 +39,7 @@ struct session {
 	struct containers *containers;
 	struct sink *screen, *recording;
 	bool commits_untold; /* the kernel side cannot tell a commit in one of the queues */
-	struct late *late; /* session_late.c; NULL unless fanotify is the queues' hook */
+	struct late *late;   /* session_late.c; NULL unless fanotify is the queues' hook */
 
 	uint64_t sequence, started_ns, started_boot;
 	int64_t clock_offset;
