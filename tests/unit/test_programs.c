@@ -7,9 +7,15 @@
 #include <cmocka.h>
 
 #include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/log.h"
+#include "base/cleanup.h"
 #include "kernel/programs_internal.h"
 
 static struct st_inode held[64];
@@ -93,14 +99,21 @@ int probe_unset_base(struct probe *p, const struct st_base_key *key)
 	return 0;
 }
 
-int probe_attach_engine(struct probe *p, const char *path, uint64_t execute_script,
+int probe_attach_engine(struct probe *p, uint32_t index, const char *path, uint64_t execute_script,
 			uint64_t request_shutdown)
 {
 	(void)p;
+	(void)index;
 	(void)path;
 	(void)execute_script;
 	(void)request_shutdown;
 	return -ENOENT;
+}
+
+void probe_detach_engine(struct probe *p, uint32_t index)
+{
+	(void)p;
+	(void)index;
 }
 
 static void count_told(void)
@@ -127,9 +140,17 @@ static bool watched(uint64_t ino, uint32_t as)
 
 static int add(struct programs *p, uint64_t ino, uint32_t as)
 {
-	struct st_inode i = inode(ino);
+	struct file_id file = {.inode = inode(ino)};
 
-	return programs_add(p, &i, "/opt/program", NULL, as, 0, 0);
+	return programs_add(p, &file, "/opt/program", NULL, as, 0, 0);
+}
+
+/* Another file that has the same inode number. */
+static int add_next(struct programs *p, uint64_t ino, const char *path, uint32_t as)
+{
+	struct file_id file = {.inode = inode(ino), .stamp = {.modified = 1}};
+
+	return programs_add(p, &file, path, NULL, as, 0, 0);
 }
 
 static int setup(void **state)
@@ -222,6 +243,100 @@ static void test_room_for_a_role(void **state)
 	assert_true(watched(1, ST_ROLE_INJECTOR));
 }
 
+/* The file system gives a number again when its file is gone. */
+static void test_inode_of_another(void **state)
+{
+	static const uint32_t roles[] = {ST_ROLE_NONE, ST_ROLE_INJECTOR, ST_ROLE_PHP, ST_ROLE_HTTPD,
+					 ST_ROLE_SCRIPT};
+	struct programs *p = *state;
+	uint64_t ino = 1;
+
+	for (size_t was = 0; was < array_size(roles); was++)
+		for (size_t is = 0; is < array_size(roles); is++, ino++) {
+			struct st_inode i = inode(ino);
+			const struct program *old, *now;
+			uint32_t id;
+
+			assert_int_equal(add(p, ino, roles[was]), 1);
+			old = programs_by_inode(p, &i);
+			id = old->id;
+			add_next(p, ino, "/opt/other", roles[is]);
+			now = programs_by_inode(p, &i);
+			assert_true(watched(ino, roles[is]));
+			assert_string_equal(now->path, "/opt/other");
+			assert_int_equal(now->value.role, roles[is]);
+			assert_int_equal(now->value.id, now->id);
+			/* what the old one did may be told of later */
+			if (roles[was] != ST_ROLE_NONE)
+				assert_string_equal(programs_by_id(p, id)->path, "/opt/program");
+		}
+}
+
+/* Other permissions, a link more: it is the same program, by the same number. */
+static void test_same_program(void **state)
+{
+	struct programs *p = *state;
+	struct st_inode i = inode(7);
+	uint32_t id;
+
+	assert_int_equal(add(p, 7, ST_ROLE_INJECTOR), 1);
+	id = programs_by_inode(p, &i)->id;
+	assert_int_equal(add_next(p, 7, "/opt/program", ST_ROLE_INJECTOR), 0);
+	assert_int_equal(programs_by_inode(p, &i)->id, id);
+	assert_int_equal(add_next(p, 7, "/opt/program", ST_ROLE_NONE), 0);
+	assert_true(watched(7, ST_ROLE_INJECTOR));
+}
+
+/* The kernel side tells of an inode that was known, and another file has it. */
+static void test_seen_another(void **state)
+{
+	struct programs *p = *state;
+	struct file_id self;
+	uint32_t id;
+
+	assert_int_equal(file_id_of_path("/proc/self/exe", getpid(), &self), 0);
+	self.stamp.modified--;
+	assert_int_equal(programs_add(p, &self, "/opt/sendmail", NULL, ST_ROLE_INJECTOR, 0, 0), 1);
+	id = programs_by_inode(p, &self.inode)->id;
+	programs_seen(p, getpid(), &self.inode, 0);
+	assert_int_not_equal(programs_by_inode(p, &self.inode)->id, id);
+	assert_string_not_equal(programs_by_inode(p, &self.inode)->path, "/opt/sendmail");
+	assert_int_equal(programs_by_inode(p, &self.inode)->value.role, ST_ROLE_NONE);
+}
+
+/* It lies where no path that is looked at leads to. */
+static void test_found_another(void **state)
+{
+	struct programs *p = *state;
+	char path[] = "/tmp/st-programs-XXXXXX";
+	_close_ int fd = mkstemp(path);
+	struct timespec times[2] = {{.tv_sec = 1}, {.tv_sec = 1}};
+	struct file_id file;
+
+	assert_true(fd >= 0);
+	assert_int_equal(file_id_of_fd(fd, 0, &file), 0);
+	assert_int_equal(programs_add(p, &file, path, NULL, ST_ROLE_INJECTOR, 0, 0), 1);
+	programs_prove_some(p);
+	assert_non_null(programs_by_inode(p, &file.inode));
+	assert_int_equal(futimens(fd, times), 0);
+	programs_prove_some(p);
+	assert_null(programs_by_inode(p, &file.inode));
+	assert_int_equal(used, 0);
+	unlink(path);
+}
+
+/* Nobody tells of a program that was known to have no role, when another file has its number. */
+static void test_file_gone(void **state)
+{
+	struct programs *p = *state;
+
+	assert_int_equal(add(p, 7, ST_ROLE_NONE), 1);
+	assert_int_equal(add(p, 8, ST_ROLE_INJECTOR), 1);
+	programs_prove_some(p);
+	assert_false(watched(7, ST_ROLE_NONE));
+	assert_true(watched(8, ST_ROLE_INJECTOR));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -229,6 +344,11 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_rescan_tries_again, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_forgotten, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_room_for_a_role, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_inode_of_another, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_same_program, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_seen_another, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_found_another, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_file_gone, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

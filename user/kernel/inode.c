@@ -89,3 +89,42 @@ int inode_of_path(const char *path, pid_t pid, struct st_inode *out)
 
 	return fd < 0 ? -errno : inode_of_fd(fd, pid, out);
 }
+
+static int64_t nanoseconds(const struct statx_timestamp *t)
+{
+	return t->tv_sec * 1000000000LL + t->tv_nsec;
+}
+
+int file_stamp_at(int fd, const char *path, int flags, struct file_stamp *out)
+{
+	struct statx x;
+
+	if (statx(fd, path, flags, STATX_SIZE | STATX_MTIME | STATX_CTIME | STATX_BTIME, &x))
+		return -errno;
+	*out = (struct file_stamp){
+		.size = x.stx_size,
+		.modified = nanoseconds(&x.stx_mtime),
+		.changed = nanoseconds(&x.stx_ctime),
+		.birth = x.stx_mask & STATX_BTIME ? nanoseconds(&x.stx_btime) : 0,
+	};
+	return 0;
+}
+
+int file_id_of_fd(int fd, pid_t pid, struct file_id *out)
+{
+	struct file_id id = {0};
+	int err = inode_of_fd(fd, pid, &id.inode);
+
+	if (!err)
+		err = file_stamp_at(fd, "", AT_EMPTY_PATH, &id.stamp);
+	if (!err)
+		*out = id;
+	return err;
+}
+
+int file_id_of_path(const char *path, pid_t pid, struct file_id *out)
+{
+	_close_ int fd = open(path, O_PATH | O_CLOEXEC);
+
+	return fd < 0 ? -errno : file_id_of_fd(fd, pid, out);
+}

@@ -8,6 +8,7 @@
 #define ST_INODE_H
 
 #include <stdbool.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 #include "spamtrace.h"
@@ -21,6 +22,35 @@ int inode_of_fd(int fd, pid_t pid, struct st_inode *out);
 
 /* The same, of the file at `path`, followed. */
 int inode_of_path(const char *path, pid_t pid, struct st_inode *out);
+
+/*
+ * What changes when an inode number is given to another file, or a file gets other content: a look
+ * at its content is worth repeating only if this differs. It may differ for the same content, too
+ * (a new name, other permissions). Nanoseconds; `birth` is 0 where the file system has none.
+ */
+struct file_stamp {
+	uint64_t size;
+	int64_t modified, changed, birth;
+};
+
+/* A file, and not just the number that it has now. */
+struct file_id {
+	struct st_inode inode;
+	struct file_stamp stamp;
+};
+
+/* `flags` of statx(2): AT_EMPTY_PATH and "" for `fd` itself. 0 or -errno. */
+int file_stamp_at(int fd, const char *path, int flags, struct file_stamp *out);
+
+/* As inode_of_fd() and inode_of_path(). */
+int file_id_of_fd(int fd, pid_t pid, struct file_id *out);
+int file_id_of_path(const char *path, pid_t pid, struct file_id *out);
+
+static inline bool file_stamp_equal(const struct file_stamp *a, const struct file_stamp *b)
+{
+	return a->size == b->size && a->modified == b->modified && a->changed == b->changed &&
+	       a->birth == b->birth;
+}
 
 static inline bool inode_equal(const struct st_inode *a, const struct st_inode *b)
 {

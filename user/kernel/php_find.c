@@ -66,7 +66,7 @@ struct php_finder {
 	void *ctx;
 	struct php_engine **engines;
 	size_t engine_count;
-	struct st_inode *plain; /* files that hold no engine */
+	struct file_id *plain; /* files that hold no engine */
 	size_t plain_count;
 	struct seen *seen;
 	size_t seen_count;
@@ -116,8 +116,58 @@ const struct php_engine *php_finder_engine(const struct php_finder *f, size_t in
 	return index < f->engine_count ? f->engines[index] : NULL;
 }
 
+/* What runs in processes of a program, or where a module is in them, was known of another file. */
+static void forget_processes(struct php_finder *f, const struct php_engine *e)
+{
+	for (size_t i = f->seen_count; i-- > 0;)
+		if (f->seen[i].engine == e || inode_equal(&f->seen[i].key.exe, &e->inode))
+			f->seen[i] = f->seen[--f->seen_count];
+}
+
+static void end_engine(struct php_finder *f, struct php_engine *e)
+{
+	if (e->gone)
+		return;
+	forget_processes(f, e);
+	e->gone = true;
+	e->revision++;
+	e->image.st.usable = 0;
+}
+
+static struct php_engine *engine_of(struct php_finder *f, const struct st_inode *inode)
+{
+	for (size_t i = 0; i < f->engine_count; i++)
+		if (inode_equal(&f->engines[i]->inode, inode))
+			return f->engines[i];
+	return NULL;
+}
+
+void php_finder_replaced(struct php_finder *f, const struct file_id *now)
+{
+	struct php_engine *e = engine_of(f, &now->inode);
+
+	if (e && !file_stamp_equal(&e->stamp, &now->stamp))
+		end_engine(f, e);
+}
+
+/* The engine that `e` was is nobody's: its number goes to the one that has its inode now. */
+static int replace_engine(struct php_finder *f, struct php_engine *e, const char *path,
+			  const struct php_image *image)
+{
+	char *copy = strdup(path);
+
+	if (!copy)
+		return -ENOMEM;
+	end_engine(f, e);
+	free(e->path);
+	e->path = copy;
+	e->image = *image;
+	e->gone = e->proved = false;
+	return 0;
+}
+
 static int add_engine(struct php_finder *f, const char *path, const struct st_inode *inode,
-		      const struct php_image *image, const struct php_engine **out)
+		      const struct php_image *image, struct php_engine **out)
 {
 	struct php_engine **grown;
 	_free_ struct php_engine *e = calloc(1, sizeof(*e));
@@ -134,8 +184,72 @@ static int add_engine(struct php_finder *f, const char *path, const struct st_in
 	e->image = *image;
 	e->path = take_ptr(copy);
 	*out = f->engines[f->engine_count++] = take_ptr(e);
-	if (f->found)
-		f->found(*out, f->ctx);
+	return 0;
+}
+
+static bool is_plain(const struct php_finder *f, const struct file_id *id)
+{
+	for (size_t i = 0; i < f->plain_count; i++)
+		if (inode_equal(&f->plain[i].inode, &id->inode))
+			return file_stamp_equal(&f->plain[i].stamp, &id->stamp);
+	return false;
+}
+
+static void note_plain(struct php_finder *f, const struct file_id *id)
+{
+	size_t i = 0;
+
+	while (i < f->plain_count && !inode_equal(&f->plain[i].inode, &id->inode))
+		i++;
+	if (i == MAX_CACHED)
+		f->plain_count = i = 0;
+	if (i == f->plain_count)
+		f->plain_count++;
+	f->plain[i] = *id;
+}
+
+/* Everything by which its processes are read: the file has only another name, or other permissions.
+ * The verdict is left out, which a self-test may have changed. */
+static bool same_image(const struct php_image *a, const struct php_image *b)
+{
+	return a->row == b->row && a->module == b->module && a->zts == b->zts &&
+	       a->owner == b->owner && a->map_vaddr == b->map_vaddr &&
+	       a->execute_script == b->execute_script &&
+	       a->request_shutdown == b->request_shutdown &&
+	       a->st.executor_globals == b->st.executor_globals &&
+	       a->st.sapi_globals == b->st.sapi_globals && a->st.sapi_module == b->st.sapi_module &&
+	       a->st.text_vaddr == b->st.text_vaddr && !strcmp(a->version, b->version) &&
+	       !strcmp(a->build_id, b->build_id);
+}
+
+/* What the file open at `fd`, which is no engine that is known, holds; `e`: what it held when it
+ * was looked at last, or NULL. */
+static int read_file(struct php_finder *f, int fd, const char *path, pid_t pid, bool named,
+		     const struct file_id *id, struct php_engine *e, const struct php_engine **out)
+{
+	struct php_image image;
+	int err = named ? php_image_open(fd, &image) : php_image_open_exporting(fd, &image);
+
+	if (err) {
+		if (e)
+			end_engine(f, e);
+		if (err != -ENOEXEC)
+			return err;
+		note_plain(f, id);
+		return -ENOENT;
+	}
+	if (!procfs_is_root((uint32_t)pid, image.owner))
+		php_image_distrust(&image);
+	if (e && !e->gone && same_image(&e->image, &image))
+		err = 0;
+	else if (!(err = e ? replace_engine(f, e, path, &image)
+			   : add_engine(f, path, &id->inode, &image, &e)) &&
+		 f->found)
+		f->found(e, f->ctx);
+	if (err)
+		return err;
+	e->stamp = id->stamp;
+	*out = e;
 	return 0;
 }
 
@@ -148,8 +262,8 @@ static int look_at_file(struct php_finder *f, const char *open_path, const char 
 			pid_t pid, bool named, const struct php_engine **out)
 {
 	_close_ int fd = open(open_path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-	struct php_image image;
-	struct st_inode inode;
+	struct php_engine *e;
+	struct file_id id;
 	struct stat st;
 	int err;
 
@@ -157,28 +271,17 @@ static int look_at_file(struct php_finder *f, const char *open_path, const char 
 		return -errno;
 	if (fstat(fd, &st) || !S_ISREG(st.st_mode))
 		return -ENOENT;
-	if ((err = inode_of_fd(fd, pid, &inode)))
+	/* before it is read: a file that is written meanwhile is read again */
+	if ((err = file_id_of_fd(fd, pid, &id)))
 		return err;
-	for (size_t i = 0; i < f->engine_count; i++) {
-		if (inode_equal(&f->engines[i]->inode, &inode)) {
-			*out = f->engines[i];
-			return 0;
-		}
+	e = engine_of(f, &id.inode);
+	if (e && !e->gone && file_stamp_equal(&e->stamp, &id.stamp)) {
+		*out = e;
+		return 0;
 	}
-	for (size_t i = 0; i < f->plain_count; i++)
-		if (inode_equal(&f->plain[i], &inode))
-			return -ENOENT;
-	err = named ? php_image_open(fd, &image) : php_image_open_exporting(fd, &image);
-	if (err == -ENOEXEC) {
-		f->plain_count %= MAX_CACHED;
-		f->plain[f->plain_count++] = inode;
+	if (is_plain(f, &id))
 		return -ENOENT;
-	}
-	if (err)
-		return err;
-	if (!procfs_is_root((uint32_t)pid, image.owner))
-		php_image_distrust(&image);
-	return add_engine(f, show_path, &inode, &image, out);
+	return read_file(f, fd, show_path, pid, named, &id, e, out);
 }
 
 int php_finder_path(struct php_finder *f, const char *path, const struct php_engine **out)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * PHP engines of this host: the files that hold one, and the processes that run one. An engine is
- * known by the inode of its file, whatever its path or the process's name. Never executes anything.
+ * known by the inode of its file, whatever its path or the process's name; what an inode holds is
+ * read again when the file is another (struct file_stamp). Never executes anything.
  */
 #ifndef ST_PHP_FIND_H
 #define ST_PHP_FIND_H
@@ -11,6 +12,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "kernel/inode.h"
 #include "kernel/php_image.h"
 #include "spamtrace.h"
 
@@ -18,7 +20,10 @@
 struct php_engine {
 	unsigned index; /* 0 upwards, in order of discovery; never changes */
 	struct st_inode inode;
+	struct file_stamp stamp; /* of the file when it was read */
 	struct php_image image;
+	unsigned revision; /* grows when another file has the inode, or other content */
+	bool gone;         /* that file holds no engine, and this one is nobody's */
 	bool proved; /* a living process of it, with a request running, was read and made sense */
 	char *path;  /* where it was found, as that process or this one sees it */
 };
@@ -35,8 +40,8 @@ struct php_process {
 struct php_finder;
 
 /*
- * `found` (may be NULL) is told once of every engine, when it is first seen. NULL when there is no
- * memory.
+ * `found` (may be NULL) is told of every engine when it is first seen, and of what replaces it.
+ * NULL when there is no memory.
  */
 struct php_finder *php_finder_new(void (*found)(const struct php_engine *e, void *ctx), void *ctx);
 void php_finder_free(struct php_finder *f);
@@ -84,6 +89,9 @@ const char *php_finder_short_lived(size_t number);
  * process can put anything into its own memory. Returns how many engines were refused, or -errno.
  */
 int php_finder_prove(struct php_finder *f);
+
+/* Another file has this inode: an engine that is remembered by it is gone. */
+void php_finder_replaced(struct php_finder *f, const struct file_id *now);
 
 size_t php_finder_count(const struct php_finder *f);
 const struct php_engine *php_finder_engine(const struct php_finder *f, size_t index);

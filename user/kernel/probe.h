@@ -44,12 +44,16 @@ void probe_free(struct probe *p);
 int probe_attach(struct probe *p, int *exit_status);
 
 /*
- * Watches the calls of an engine whose memory is not trusted. `path`: its file, for the time of the
- * call; where in it php_execute_script() and php_request_shutdown() are, 0 for what is not known.
- * 0, -ENOENT (one of them is not known, or uprobes were refused) or -errno.
+ * Watches the calls of an engine whose memory is not trusted. `index`: of its image. `path`: its
+ * file, for the time of the call; where in it php_execute_script() and php_request_shutdown() are,
+ * 0 for what is not known. 0, -ENOENT (one of them is not known, or uprobes were refused) or
+ * -errno.
  */
-int probe_attach_engine(struct probe *p, const char *path, uint64_t execute_script,
+int probe_attach_engine(struct probe *p, uint32_t index, const char *path, uint64_t execute_script,
 			uint64_t request_shutdown);
+
+/* Watches them no longer: another file has what was at `path`. `index`: as it was attached with. */
+void probe_detach_engine(struct probe *p, uint32_t index);
 
 /* Script opens are attached, too, when probe_attach() is called after this. */
 void probe_want_opens(struct probe *p);

@@ -24,6 +24,7 @@ static int keep_link(struct probe *p, struct bpf_link *link, size_t first)
 	int err = link ? -ENOSPC : -errno;
 
 	if (link && p->links < MAX_LINKS) {
+		p->link_of[p->links] = 0;
 		p->link[p->links++] = link;
 		return 0;
 	}
@@ -168,7 +169,7 @@ void probe_want_opens(struct probe *p)
 	p->opens = true;
 }
 
-int probe_attach_engine(struct probe *p, const char *path, uint64_t execute_script,
+int probe_attach_engine(struct probe *p, uint32_t index, const char *path, uint64_t execute_script,
 			uint64_t request_shutdown)
 {
 	/* by its place, not by its name: libbpf would look that up in a file that may be hostile */
@@ -202,6 +203,7 @@ int probe_attach_engine(struct probe *p, const char *path, uint64_t execute_scri
 				bpf_link__destroy(p->link[--p->links]);
 			return err;
 		}
+		p->link_of[p->links] = index + 1;
 		p->link[p->links++] = link;
 		note_attached(p, prog);
 	}
@@ -209,6 +211,18 @@ int probe_attach_engine(struct probe *p, const char *path, uint64_t execute_scri
 		hooked(p, "calls of unreadable engines");
 	p->engines = true;
 	return 0;
+}
+
+void probe_detach_engine(struct probe *p, uint32_t index)
+{
+	for (size_t i = p->links; i-- > 0;) {
+		if (p->link_of[i] != index + 1)
+			continue;
+		bpf_link__destroy(p->link[i]);
+		p->links--;
+		p->link[i] = p->link[p->links];
+		p->link_of[i] = p->link_of[p->links];
+	}
 }
 
 const char *const *probe_hooks(const struct probe *p, size_t *count)

@@ -24,6 +24,7 @@ struct probe {
 	struct spamtrace *skel;
 	struct ring_buffer *ring;
 	struct bpf_link *link[MAX_LINKS];
+	uint32_t link_of[MAX_LINKS]; /* 1 + the index of the engine that it watches; 0: none */
 	size_t links;
 	const struct bpf_program *attached[MAX_ATTACHED]; /* each once */
 	size_t attached_count;

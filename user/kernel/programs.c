@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* The registry: what is known, by inode and by number. */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/log.h"
 #include "kernel/programs_internal.h"
+
+#define PROVED_AT_ONCE 64
 
 int programs_new(struct probe *probe, struct programs **out)
 {
@@ -30,10 +33,11 @@ void programs_free(struct programs *p)
 	if (!p)
 		return;
 	HASH_ITER(hh, p->by_inode, n, next)
-	{
-		HASH_DEL(p->by_inode, n);
-		free(n->program.path);
-		free(n);
+	HASH_DEL(p->by_inode, n);
+	/* those that are forgotten are there as well */
+	for (uint32_t i = 0; i < p->count; i++) {
+		free(p->by_id[i]->program.path);
+		free(p->by_id[i]);
 	}
 	free(p->by_id);
 	php_finder_free(p->finder);
@@ -110,7 +114,7 @@ void programs_forgotten(struct programs *p, const struct st_inode *inode)
 		set_program(p, n);
 }
 
-static struct node *new_node(struct programs *p, const struct st_inode *inode, const char *path)
+static struct node *new_node(struct programs *p, const struct file_id *file, const char *path)
 {
 	struct node *n;
 
@@ -121,30 +125,141 @@ static struct node *new_node(struct programs *p, const struct st_inode *inode, c
 		free(n);
 		return NULL;
 	}
-	n->program.inode = *inode;
+	n->program.inode = file->inode;
 	n->program.id = p->count + 1;
-	HASH_ADD(hh, p->by_inode, program.inode, sizeof(*inode), n);
+	n->stamp = file->stamp;
+	HASH_ADD(hh, p->by_inode, program.inode, sizeof(file->inode), n);
 	p->by_id[p->count++] = n;
 	return n;
 }
 
-int programs_add(struct programs *p, const struct st_inode *inode, const char *path,
-		 const struct mta *mta, uint32_t role, uint32_t flags, uint32_t image)
+static struct node *node_of(const struct programs *p, const struct st_inode *inode)
 {
 	struct node *n = NULL;
-	int err;
 
 	HASH_FIND(hh, p->by_inode, inode, sizeof(*inode), n);
+	return n;
+}
+
+bool programs_knows(const struct programs *p, const struct file_id *file)
+{
+	const struct node *n = node_of(p, &file->inode);
+
+	return n && file_stamp_equal(&n->stamp, &file->stamp);
+}
+
+/* Its number and name stay, for what it did before. */
+static void retire(struct programs *p, struct node *n)
+{
+	HASH_DEL(p->by_inode, n);
+	n->forgotten = true;
+	n->refused = false;
+	log_debug("program %u: %s is another file now", n->program.id, n->program.path);
+}
+
+static void forget(struct programs *p, struct node *n)
+{
+	retire(p, n);
+	probe_unset_program(p->probe, &n->program.inode);
+}
+
+const struct program *programs_prove(struct programs *p, const struct file_id *now)
+{
+	struct node *n = node_of(p, &now->inode);
+
+	if (!n || file_stamp_equal(&n->stamp, &now->stamp))
+		return n ? &n->program : NULL;
+	forget(p, n);
+	php_finder_replaced(p->finder, now);
+	return NULL;
+}
+
+void programs_forget_engine(struct programs *p, const struct php_engine *e)
+{
+	struct node *n = node_of(p, &e->inode);
+
+	if (n && n->program.value.role == ST_ROLE_PHP && n->program.value.image == e->index)
+		forget(p, n);
+}
+
+static void prove_by_path(struct programs *p, struct node *n)
+{
+	const struct php_engine *e;
+	struct file_stamp stamp;
+	struct file_id now;
+
+	/* the stamp alone costs little, and hardly two files have the same */
+	if (!file_stamp_at(AT_FDCWD, n->program.path, 0, &stamp) &&
+	    file_stamp_equal(&stamp, &n->stamp))
+		return;
+	if (file_id_of_path(n->program.path, 0, &now) ||
+	    !inode_equal(&now.inode, &n->program.inode)) {
+		/* perhaps another file has its number soon: its next exec is told of again. One
+		 * with a role may still be run by those who started it */
+		if (n->program.value.role == ST_ROLE_NONE)
+			probe_unset_program(p->probe, &n->program.inode);
+	} else if (n->program.value.role == ST_ROLE_PHP) {
+		php_finder_path(p->finder, n->program.path, &e); /* for add_engines() */
+	} else {
+		programs_prove(p, &now);
+	}
+}
+
+void programs_prove_some(struct programs *p)
+{
+	uint32_t count = p->count < PROVED_AT_ONCE ? p->count : PROVED_AT_ONCE;
+
+	for (uint32_t i = 0; i < count; i++) {
+		struct node *n = p->by_id[p->proved++ % p->count];
+
+		if (!n->forgotten)
+			prove_by_path(p, n);
+	}
+}
+
+/* Another file has the inode of `n`. NULL, or `n` itself where nothing was said of it that is wrong
+ * now. */
+static struct node *replaced(struct programs *p, struct node *n, const struct file_id *file,
+			     const char *path, const struct mta *mta,
+			     const struct st_program *value)
+{
+	const struct st_program *old = &n->program.value;
+	char *copy;
+
+	php_finder_replaced(p->finder, file);
+	if (old->role != value->role || n->program.mta != mta || old->flags != value->flags ||
+	    old->image != value->image ||
+	    (value->role != ST_ROLE_NONE && strcmp(n->program.path, path) != 0) ||
+	    !(copy = strdup(path))) {
+		retire(p, n);
+		return NULL;
+	}
+	free(n->program.path);
+	n->program.path = copy;
+	n->stamp = file->stamp;
+	set_program(p, n); /* a role that was not there may have been told of as new */
+	return n;
+}
+
+int programs_add(struct programs *p, const struct file_id *file, const char *path,
+		 const struct mta *mta, uint32_t role, uint32_t flags, uint32_t image)
+{
+	struct st_program value = {.role = role, .flags = flags, .image = image};
+	struct node *n = node_of(p, &file->inode);
+	int err;
+
+	if (n && !file_stamp_equal(&n->stamp, &file->stamp))
+		n = replaced(p, n, file, path, mta, &value);
 	if (n && n->program.value.role != ST_ROLE_NONE &&
 	    (n->program.value.role != ST_ROLE_SCRIPT || role == ST_ROLE_SCRIPT))
 		return 0;
 	if (n && role == ST_ROLE_NONE)
 		return 0;
-	if (!n && !(n = new_node(p, inode, path)))
+	if (!n && !(n = new_node(p, file, path)))
 		return -ENOMEM;
+	value.id = n->program.id;
 	n->program.mta = mta;
-	n->program.value = (struct st_program){
-		.role = role, .flags = flags, .id = n->program.id, .image = image};
+	n->program.value = value;
 	if ((err = set_program(p, n)))
 		return err;
 	log_debug("program %u: %s%s%s", n->program.id, path, mta ? " of " : "",

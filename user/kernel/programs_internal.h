@@ -4,6 +4,7 @@
 #define ST_PROGRAMS_INTERNAL_H
 
 #include "base/hash.h"
+#include "kernel/inode.h"
 #include "kernel/programs.h"
 
 #define MAX_PREFERRED 8
@@ -13,7 +14,9 @@
 
 struct node {
 	struct program program;
-	bool refused; /* the kernel side did not take it the last time */
+	struct file_stamp stamp; /* of the file that it is */
+	bool forgotten;          /* another file has its inode, or may have it soon */
+	bool refused;            /* the kernel side did not take it the last time */
 	UT_hash_handle hh;
 };
 
@@ -41,18 +44,32 @@ struct programs {
 		WATCH_REFUSED
 	} watch[MAX_WATCHED]; /* by engine that cannot be read */
 	bool told[MAX_WATCHED];
-	uint32_t container[64]; /* mount namespaces that were looked at */
+	unsigned revision[MAX_WATCHED]; /* of the engine that these are about */
+	uint32_t proved;                /* the number behind the one that was looked at last */
+	uint32_t container[64];         /* mount namespaces that were looked at */
 	size_t containers;
 };
 
 /* programs.c: registers a program once; a role is never taken back, a stronger claim (PHP,
  * injector) replaces an interpreter's. Returns 1 when it was new, else 0 or -errno. What the kernel
- * side refuses is registered all the same, told once, and set by programs_retry(). */
-int programs_add(struct programs *p, const struct st_inode *inode, const char *path,
+ * side refuses is registered all the same, told once, and set by programs_retry(). A file that has
+ * the inode of another that was known is a new program. */
+int programs_add(struct programs *p, const struct file_id *file, const char *path,
 		 const struct mta *mta, uint32_t role, uint32_t flags, uint32_t image);
 
 /* programs.c: tries again what was refused; how many are set now. */
 int programs_retry(struct programs *p);
+/* programs.c: what is known of an inode, if it is still this file; else that is forgotten. NULL:
+ * nothing. */
+const struct program *programs_prove(struct programs *p, const struct file_id *now);
+/* programs.c: is this file known? */
+bool programs_knows(const struct programs *p, const struct file_id *file);
+/* programs.c: looks again at some of the files that are known, by the paths that they had: what a
+ * file held is forgotten where another has its inode, and what has no role where it is not there
+ * any more, so that its number may be another's. */
+void programs_prove_some(struct programs *p);
+/* programs.c: the program that an engine was, whose file is another now. */
+void programs_forget_engine(struct programs *p, const struct php_engine *e);
 /* programs.c: sets a known program again. */
 void programs_forgotten(struct programs *p, const struct st_inode *inode);
 

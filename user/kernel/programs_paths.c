@@ -78,17 +78,17 @@ static int add_path(struct programs *p, const char *root, pid_t pid, const char 
 {
 	_close_ int fd = open_below(root, path);
 	char real[PATH_MAX], link[64];
-	struct st_inode inode;
+	struct file_id file;
 	ssize_t n;
 
-	if (fd < 0 || inode_of_fd(fd, pid, &inode))
+	if (fd < 0 || file_id_of_fd(fd, pid, &file))
 		return 0;
 	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
 	n = readlink(link, real, sizeof(real) - 1);
 	if (n < 0)
 		n = 0;
 	real[n] = '\0';
-	return programs_add(p, &inode, real[0] == '/' && !*root ? real : path, mta, role, flags, 0);
+	return programs_add(p, &file, real[0] == '/' && !*root ? real : path, mta, role, flags, 0);
 }
 
 /* A link /usr/sbin/sendmail belongs to the MTA that has its target's name in its table. */
@@ -175,7 +175,7 @@ bool programs_is_roots(pid_t pid)
 void programs_add_by_name(struct programs *p, pid_t pid, const struct st_inode *exe)
 {
 	char link[64], path[PATH_MAX];
-	struct st_inode now;
+	struct file_id now;
 	const char *base;
 	bool trusted;
 	ssize_t n;
@@ -183,7 +183,7 @@ void programs_add_by_name(struct programs *p, pid_t pid, const struct st_inode *
 	snprintf(link, sizeof(link), "/proc/%d/exe", (int)pid);
 	n = readlink(link, path, sizeof(path) - 1);
 	/* after the name, which is then this program's */
-	if (n <= 0 || inode_of_path(link, pid, &now) || !inode_equal(&now, exe)) {
+	if (n <= 0 || file_id_of_path(link, pid, &now) || !inode_equal(&now.inode, exe)) {
 		/* gone before it could be looked at: ask again */
 		probe_unset_program(p->probe, exe);
 		return;
@@ -202,14 +202,14 @@ void programs_add_by_name(struct programs *p, pid_t pid, const struct st_inode *
 								       : mp->path;
 
 				if (!strcmp(b, base) && (trusted || mp->role == ST_ROLE_INJECTOR)) {
-					programs_add(p, exe, path, *m, mp->role, mp->flags, 0);
+					programs_add(p, &now, path, *m, mp->role, mp->flags, 0);
 					return;
 				}
 			}
 		}
 	if (trusted && (!strcmp(base, "apache2") || !strcmp(base, "httpd")))
-		programs_add(p, exe, path, NULL, ST_ROLE_HTTPD, 0, 0);
+		programs_add(p, &now, path, NULL, ST_ROLE_HTTPD, 0, 0);
 	else if (p->count < MAX_PROGRAMS)
-		programs_add(p, exe, path, NULL, ST_ROLE_NONE, 0,
+		programs_add(p, &now, path, NULL, ST_ROLE_NONE, 0,
 			     0); /* its name, for messages of its children */
 }

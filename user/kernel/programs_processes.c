@@ -40,13 +40,29 @@ static void watch_engine(struct programs *p, const struct php_engine *e, const c
 	if (e->image.st.usable || e->index >= MAX_WATCHED || p->watch[e->index] ||
 	    inode_of_path(file, pid, &inode) || !inode_equal(&inode, &e->inode))
 		return;
-	p->watch[e->index] = probe_attach_engine(p->probe, file, e->image.execute_script,
+	p->watch[e->index] = probe_attach_engine(p->probe, e->index, file, e->image.execute_script,
 						 e->image.request_shutdown)
 				     ? WATCH_REFUSED
 				     : WATCH_CALLS;
 	if (p->watch[e->index] == WATCH_CALLS)
 		log_debug("%s: calls of php_execute_script() are watched", e->path);
 	set_image(p, e);
+}
+
+/* What was said and done about an engine that is another now. */
+static void begin_anew(struct programs *p, const struct php_engine *e)
+{
+	if (e->gone)
+		programs_forget_engine(p, e);
+	if (e->index >= MAX_WATCHED || p->revision[e->index] == e->revision)
+		return;
+	if (p->watch[e->index] == WATCH_CALLS)
+		probe_detach_engine(p->probe, e->index);
+	p->watch[e->index] = WATCH_NOT;
+	p->told[e->index] = false;
+	p->revision[e->index] = e->revision;
+	if (e->gone)
+		set_image(p, e);
 }
 
 static int add_engines(struct programs *p)
@@ -57,7 +73,10 @@ static int add_engines(struct programs *p)
 	for (size_t i = 0; i < n; i++) {
 		const struct php_engine *e = php_finder_engine(p->finder, i);
 
-		if (programs_by_inode(p, &e->inode))
+		const struct file_id file = {.inode = e->inode, .stamp = e->stamp};
+
+		begin_anew(p, e);
+		if (e->gone || programs_knows(p, &file))
 			continue;
 		set_image(p, e);
 		if (!e->image.st.usable && e->index < MAX_WATCHED && !p->told[e->index]) {
@@ -69,7 +88,7 @@ static int add_engines(struct programs *p)
 		watch_engine(p, e, e->path, 0);
 		if (e->image.module)
 			continue;
-		found += programs_add(p, &e->inode, e->path, NULL, ST_ROLE_PHP, 0, e->index) > 0;
+		found += programs_add(p, &file, e->path, NULL, ST_ROLE_PHP, 0, e->index) > 0;
 	}
 	return found;
 }
@@ -95,6 +114,7 @@ static int on_process(const struct php_process *proc, void *arg)
 	struct programs *p = arg;
 	struct st_base base = {.base = proc->base, .image = proc->engine->index};
 	const struct program *known = programs_by_inode(p, &proc->key.exe);
+	struct file_id exe;
 	char path[64];
 
 	if (!proc->engine->image.st.usable) {
@@ -113,7 +133,9 @@ static int on_process(const struct php_process *proc, void *arg)
 	/* anybody's process can map the module: that makes no web server of it */
 	if ((known && known->value.role == ST_ROLE_SCRIPT) || !programs_is_roots(proc->pid))
 		return 0;
-	programs_add(p, &proc->key.exe, path, NULL, ST_ROLE_HTTPD, 0, 0);
+	if (file_id_of_path(path, proc->pid, &exe) || !inode_equal(&exe.inode, &proc->key.exe))
+		return 0;
+	programs_add(p, &exe, path, NULL, ST_ROLE_HTTPD, 0, 0);
 	probe_set_base(p->probe, &proc->key, &base);
 	remember_httpd(p, &proc->key, proc->pid, false);
 	return 0;
@@ -159,6 +181,7 @@ int programs_rescan(struct programs *p)
 	if (err < 0)
 		return err;
 	rescan_httpds(p);
+	programs_prove_some(p);
 	return found + add_engines(p);
 }
 
@@ -209,13 +232,28 @@ static bool settled_process(pid_t pid)
 	return start && start / ticks + YOUNG_SECONDS < clock_boot_ns() / 1000000000ULL;
 }
 
-void programs_seen(struct programs *p, pid_t pid, const struct st_inode *exe, uint64_t start_code)
+/* What is known of a program, if it is still that file. */
+static const struct program *prove_process(struct programs *p, pid_t pid,
+					   const struct st_inode *exe)
 {
 	const struct program *known = programs_by_inode(p, exe);
+	struct file_id now;
+	char link[64];
+
+	snprintf(link, sizeof(link), "/proc/%d/exe", (int)pid);
+	if (known && !file_id_of_path(link, pid, &now) && inode_equal(&now.inode, exe))
+		known = programs_prove(p, &now);
+	return known;
+}
+
+void programs_seen(struct programs *p, pid_t pid, const struct st_inode *exe, uint64_t start_code)
+{
+	const struct program *known;
 	struct php_process proc;
 	int err;
 
 	containers_one((uint32_t)pid, scan_container, p);
+	known = prove_process(p, pid, exe);
 	if (known && known->value.role != ST_ROLE_HTTPD) {
 		programs_forgotten(p, exe);
 		return;
