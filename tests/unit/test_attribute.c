@@ -573,6 +573,25 @@ static void vhost_is_asked_with_what_the_server_decided(void **state)
 	assert_null(s->host.asked.culprit);
 }
 
+/* What no server says was read where something else stands. */
+static void frames_of_no_file(void **state)
+{
+	static const char *const files[] = {"sub", "phar:///srv/a/x.phar/y.php"};
+
+	(void)state;
+	for (size_t i = 0; i < array_size(files); i++) {
+		_scene_;
+		const struct mail_event *e;
+		struct php p = fpm;
+
+		p.file = files[i];
+		set_php(s, &p);
+		e = queued(s);
+		expect_str(e->culprit_file, i ? files[i] : NULL);
+		assert_int_equal(e->attribution, i ? ATTRIBUTION_EXACT : ATTRIBUTION_INFERRED);
+	}
+}
+
 static void library_and_eval_frames(void **state)
 {
 	static const struct {
@@ -1386,6 +1405,7 @@ int main(void)
 		cmocka_unit_test(over_a_connection_of_the_script),
 		cmocka_unit_test(why_not_exact),
 		cmocka_unit_test(vhost_is_asked_with_what_the_server_decided),
+		cmocka_unit_test(frames_of_no_file),
 		cmocka_unit_test(library_and_eval_frames),
 		cmocka_unit_test(cli_below_web_is_the_requests_doing),
 		cmocka_unit_test(cli_below_cli_below_itself),

@@ -298,6 +298,15 @@ void attribute_origin(const struct attribute_ops *ops, const struct origin *o,
 		e->evidence |= HAS(EVIDENCE_PHP_MEMORY);
 		set_primary(ops, o, room, e);
 		culprit = set_culprit(e, o->frames, o->frame_count);
+		/* of a server, whose paths are absolute or a stream's ("phar://") */
+		if (culprit >= 0 && o->sapi != ST_SAPI_CLI && e->culprit_file[0] != '/' &&
+		    !strstr(e->culprit_file, "://")) {
+			e->culprit_file = e->culprit_function = NULL;
+			e->culprit_line = 0;
+			culprit = -1;
+			attribute_weaken(e, ATTRIBUTION_INFERRED,
+					 "the engine's stack names no file");
+		}
 		if (!o->frame_count)
 			attribute_weaken(e, ATTRIBUTION_INFERRED,
 					 "the engine's stack could not be read");

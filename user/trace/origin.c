@@ -429,6 +429,12 @@ static int unreadable_primary(const struct origin *o, struct primary *out)
 	return set(out, path, false, reason);
 }
 
+/* Servers name scripts so. What is not was read where something else stands. */
+static bool is_absolute(const char *path)
+{
+	return path && path[0] == '/';
+}
+
 int origin_primary(const struct origin *o, struct primary *out)
 {
 	if (o->unreadable)
@@ -438,16 +444,16 @@ int origin_primary(const struct origin *o, struct primary *out)
 	if (o->script && !o->script_cut) {
 		const char *path = origin_strip_proxy(o->script);
 
-		if (o->flags & (ST_O_SCRIPT_SG | ST_O_SCRIPT_ENV))
+		if (is_absolute(path) && o->flags & (ST_O_SCRIPT_SG | ST_O_SCRIPT_ENV))
 			return set(out, path, true, NULL);
 	}
-	if (o->sapi == ST_SAPI_APACHE2HANDLER && o->filename)
+	if (o->sapi == ST_SAPI_APACHE2HANDLER && is_absolute(o->filename))
 		return set(out, o->filename, !o->filename_cut, path_was_cut);
 	if (o->included && o->included[0] == '/')
 		return set(out, o->included, false,
 			   "only the first file of the request is known, which may be an "
 			   "auto_prepend_file");
-	if (outermost_file(o))
+	if (is_absolute(outermost_file(o)))
 		return set(out, outermost_file(o), false,
 			   "only the outermost frame of the stack names a file");
 	return -ENOENT;
