@@ -240,6 +240,33 @@ static __always_inline int php_find(struct task_struct *task, const struct st_pr
 	return *img && (*img)->usable ? 0 : -1;
 }
 
+/*
+ * Is something else loaded there? A server may have loaded another build in the place of the one
+ * that is known, and an inode may be another file's now. A page that is not mapped proves nothing.
+ */
+static __always_inline bool is_another(const struct st_php_image *img, __u64 base)
+{
+	__u64 id = 0;
+
+	return img->build_id_at &&
+	       !bpf_probe_read_user(&id, sizeof(id), (const void *)(base + img->build_id_at)) &&
+	       id != img->build_id;
+}
+
+/* User space is to look at the engine of `task`, which is current. */
+static __always_inline void ask_for_engine(struct task_struct *task, const struct st_inode *exe,
+					   const struct st_task *self)
+{
+	struct st_image *i = reserve(sizeof(*i), ST_LOST_RING_LINEAGE);
+
+	if (!i)
+		return;
+	fill_header(&i->h, ST_IMAGE, sizeof(*i), self);
+	i->exe = *exe;
+	i->start_code = READ(task, mm, start_code);
+	bpf_ringbuf_submit(i, BPF_RB_FORCE_WAKEUP);
+}
+
 static __always_inline bool has_own_root(struct task_struct *task)
 {
 	struct fs_struct *fs = READ(task, fs);
@@ -352,29 +379,26 @@ static __always_inline __u64 php_snapshot(struct task_struct *task,
 	const struct st_php_image *img = NULL;
 	struct origin_record *r;
 	__u32 image = 0;
-	__u64 base = 0, eg, ex, id;
+	__u64 base = 0, eg, ex = 0, id;
 	bool known;
 
 	*weak = false;
 
 	if (php_find(task, program, exe, &img, &base, &image, &known)) {
-		if (!known) {
-			struct st_image *i = reserve(sizeof(*i), ST_LOST_RING_LINEAGE);
-
-			if (i) {
-				fill_header(&i->h, ST_IMAGE, sizeof(*i), self);
-				i->exe = *exe;
-				i->start_code = READ(task, mm, start_code);
-				bpf_ringbuf_submit(i, BPF_RB_FORCE_WAKEUP);
-			}
-		}
+		if (!known)
+			ask_for_engine(task, exe, self);
 		if (!img)
 			return 0;
 		return unreadable_snapshot(task, program, img, base, image, exe, self, child,
 					   carried, why, room, weak);
 	}
 	eg = base + img->executor_globals;
-	ex = user_ptr(eg + img->layout.eg_current_execute_data);
+	if (is_another(img, base) ||
+	    bpf_probe_read_user(&ex, sizeof(ex),
+				(const void *)(eg + img->layout.eg_current_execute_data))) {
+		ask_for_engine(task, exe, self);
+		return 0;
+	}
 	if (!ex)
 		return 0;
 	id = new_id();

@@ -335,9 +335,12 @@ struct st_php_image {
 	struct st_php_layout layout;
 	__u64 executor_globals, sapi_globals, sapi_module; /* st_value of the symbols */
 	__u64 text_vaddr; /* p_vaddr of the first executable segment: base = mm->start_code - it */
-	__u32 version;    /* 80229 = 8.2.29 */
-	__u32 usable;     /* 0: known but not trusted; no walk */
-	__u32 called;     /* not usable, but calls of its php_execute_script() are seen */
+	/* the first bytes of its build ID, and where they are; 0: it has none. What has others
+	 * there is not this file */
+	__u64 build_id_at, build_id;
+	__u32 version; /* 80229 = 8.2.29 */
+	__u32 usable;  /* 0: known but not trusted; no walk */
+	__u32 called;  /* not usable, but calls of its php_execute_script() are seen */
 	__u32 pad;
 };
 

@@ -108,6 +108,9 @@ static int set_engine(void)
 	image.executor_globals = h.symbols.executor_globals;
 	image.sapi_globals = h.symbols.sapi_globals;
 	image.sapi_module = h.symbols.sapi_module;
+	h.image = image;
+	if ((err = inode_of_path(h.engine, 0, &h.engine_exe)))
+		return err;
 	err = probe_set_image(h.probe, 0, &image);
 	return err ? err : set_program(h.engine, ST_ROLE_PHP, 0, PROGRAM_ENGINE);
 }
@@ -181,6 +184,8 @@ static void keep(void *arg, const void *bytes, size_t len)
 	assert_non_null(copy);
 	memcpy(copy, bytes, len);
 	assert_int_equal(record_decode(copy, len, &r), 0);
+	h.asked +=
+		r.h->type == ST_IMAGE && inode_equal(&((struct st_image *)r.h)->exe, &h.engine_exe);
 	if (r.h->type == ST_IMAGE || h.records == array_size(h.record)) {
 		free(copy);
 		return;

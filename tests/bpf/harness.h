@@ -32,6 +32,9 @@ struct harness {
 	char sendmail[128], smtpd[128], perl[128], engine[128], none[128];
 	char queue[128]; /* root of queue 5 */
 	struct engine_symbols symbols;
+	struct st_php_image image; /* the engine's, as it was set */
+	struct st_inode engine_exe;
+	size_t asked; /* how often user space was to look at it */
 	char *record[8192];
 	size_t records;
 	uint64_t lost[ST_LOST_COUNT]; /* when the records were last dropped */

@@ -100,6 +100,23 @@ static void every_sapi(void **state)
 	}
 }
 
+/* Another build is loaded where this one was: not even what looks well is believed. */
+static void another_build(void **state)
+{
+	struct st_php_image image = h.image;
+	pid_t pid;
+
+	(void)state;
+	image.build_id_at = image.sapi_module; /* a pointer */
+	image.build_id = 1;
+	assert_int_equal(probe_set_image(h.probe, 0, &image), 0);
+	h.asked = 0;
+	pid = run_engine("frames-3", "exec");
+	assert_int_equal(probe_set_image(h.probe, 0, &h.image), 0);
+	assert_int_equal(how_many(ST_ORIGIN, pid), 0);
+	assert_true(h.asked > 0); /* at the fork, and before the exec where that is seen */
+}
+
 static void no_request_no_origin(void **state)
 {
 	pid_t pid = run_engine("idle", "exec");
@@ -409,6 +426,7 @@ int engine_tests(void)
 		cmocka_unit_test(a_request),
 		cmocka_unit_test(in_another_root),
 		cmocka_unit_test(every_sapi),
+		cmocka_unit_test(another_build),
 		cmocka_unit_test(no_request_no_origin),
 		cmocka_unit_test(stacks),
 		cmocka_unit_test(pointers_that_lead_nowhere),

@@ -126,7 +126,8 @@ static int find_version(struct reading *r, struct php_image *out)
 	return 0;
 }
 
-static void take_build_id(const char *notes, size_t size, struct php_image *out)
+static void take_build_id(const char *notes, size_t size, const Elf64_Shdr *sh,
+			  struct php_image *out)
 {
 	Elf64_Nhdr note; /* the same in both classes */
 
@@ -145,6 +146,10 @@ static void take_build_id(const char *notes, size_t size, struct php_image *out)
 			continue;
 		for (size_t i = 0; i < note.n_descsz; i++)
 			snprintf(out->build_id + 2 * i, 3, "%02x", (unsigned char)notes[desc + i]);
+		if (note.n_descsz >= sizeof(out->st.build_id) && (sh->sh_flags & SHF_ALLOC)) {
+			memcpy(&out->st.build_id, notes + desc, sizeof(out->st.build_id));
+			out->st.build_id_at = sh->sh_addr + desc;
+		}
 		return;
 	}
 }
@@ -158,7 +163,7 @@ static int find_build_id(struct reading *r, const Elf64_Shdr *sh, struct php_ima
 		return 0;
 	if ((err = elf_file_load(&r->elf, sh, &notes)))
 		return err;
-	take_build_id(notes, (size_t)sh->sh_size, out);
+	take_build_id(notes, (size_t)sh->sh_size, sh, out);
 	return 0;
 }
 
