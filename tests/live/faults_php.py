@@ -91,7 +91,7 @@ def version_behind(run, kind):
     """PHP_VERSION_ID of what answers, None where nothing does; no message is sent for it."""
     try:
         return int(fs.send_web(run.prefix(kind, 1, "version"), 0))
-    except (OSError, http.client.HTTPException):
+    except (OSError, http.client.HTTPException, fs.Failed):  # 503: between two
         return None
 
 
@@ -158,8 +158,7 @@ class Httpd:
 
 def libphp(run):
     """Under the same name: first one that a graceful restart does not load, because PHP 8.2 is never unmapped and goes by its name;
-    then, in place of PHP 7.4, one that it does. (Beside another, under a name of its own, no PHP can be loaded: each would take
-    the other's symbols.)"""
+    then, in place of PHP 7.4, one that it does."""
     library_for_other()
     httpd, b = Httpd(), Batches(run, run.tracer())
     versions = [version_behind(run, "mod")]
