@@ -702,8 +702,9 @@ static void test_finder(void **state)
 static void rewrite(int fd, const void *bytes, size_t size)
 {
 	static time_t time;
-	struct timespec times[2] = {{.tv_sec = ++time}, {.tv_sec = time}};
+	struct timespec times[2] = {{.tv_sec = time + 1}, {.tv_sec = time + 1}};
 
+	time++;
 	assert_int_equal(ftruncate(fd, 0), 0);
 	assert_int_equal(pwrite(fd, bytes, size, 0), (ssize_t)size);
 	/* a clock tick is longer than this test */
