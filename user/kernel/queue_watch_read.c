@@ -82,10 +82,12 @@ static int read_handle(const char *at, size_t len, struct object *o, const char 
 	return 0;
 }
 
-static int read_told(const struct fanotify_event_metadata *m, struct told *t)
+/* `event` is where *m was copied from: behind a name the next event has no more than 4 byte
+ * alignment. */
+static int read_told(const char *event, const struct fanotify_event_metadata *m, struct told *t)
 {
-	const char *at = (const char *)m + m->metadata_len, *end = (const char *)m + m->event_len;
-	int err = 0;
+	const char *at = event + m->metadata_len, *end = event + m->event_len;
+	int err = m->metadata_len <= m->event_len ? 0 : -EPROTO;
 
 	while (!err && (size_t)(end - at) >= sizeof(struct fanotify_event_info_header)) {
 		struct fanotify_event_info_header h;
@@ -165,13 +167,14 @@ static void on_rename(struct queue_watch *w, const struct told *t, uint32_t pid)
 		on_departure(w, t, from, pid);
 }
 
-static void on_event(struct queue_watch *w, const struct fanotify_event_metadata *m)
+static void on_event(struct queue_watch *w, const char *event,
+		     const struct fanotify_event_metadata *m)
 {
 	uint32_t pid = (uint32_t)m->pid;
 	struct told t = {0};
 	const struct dir *d;
 
-	if ((m->mask & FAN_Q_OVERFLOW) || read_told(m, &t)) {
+	if ((m->mask & FAN_Q_OVERFLOW) || read_told(event, m, &t)) {
 		w->lost++;
 		return;
 	}
@@ -260,7 +263,7 @@ int queue_watch_read(struct queue_watch *w)
 {
 	while (w->count < MAX_EVENTS) {
 		ssize_t n = read(w->fd, w->buf, sizeof(w->buf)), room = (ssize_t)sizeof(w->buf) - n;
-		const struct fanotify_event_metadata *m = (const void *)w->buf;
+		struct fanotify_event_metadata m;
 
 		if (n < 0 && errno == EINTR)
 			continue;
@@ -268,10 +271,13 @@ int queue_watch_read(struct queue_watch *w)
 			return -errno;
 		if (n <= 0)
 			return finish(w);
-		for (; FAN_EVENT_OK(m, n); m = FAN_EVENT_NEXT(m, n)) {
-			if (m->vers != FANOTIFY_METADATA_VERSION)
+		for (const char *at = w->buf; n >= (ssize_t)sizeof(m);
+		     at += m.event_len, n -= m.event_len) {
+			memcpy(&m, at, sizeof(m));
+			if (m.vers != FANOTIFY_METADATA_VERSION || m.event_len < sizeof(m) ||
+			    m.event_len > n)
 				return -EPROTO;
-			on_event(w, m);
+			on_event(w, at, &m);
 		}
 		/* the kernel would have put another one in */
 		if (room >= MAX_EVENT_LEN && !w->arrived)
