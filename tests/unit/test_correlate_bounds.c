@@ -175,6 +175,24 @@ static void a_submission_that_was_told_is_told_once(void **state)
 	world_free(w);
 }
 
+/* The message is in another queue than the submission, and its file is complete just before that
+ * goes: what the program brought counts before it is taken for one that took its own away. */
+static void a_submission_that_is_brought_is_no_attempt(void **state)
+{
+	struct world *w = world_new(&mta_sendmail);
+
+	(void)state;
+	w->queue[1].mta = &mta_sendmail;
+	w->queue[1].first = true;
+	tell(w, "php 100 202 /a.php\nexec 202 sendmail -t\nqueue 1\ncreate 202 qf6AM0ag2p020480\n"
+		"connect 202 40000 1\nqueue 0\nfile 6AM0ag2p020488 again network port 40000\n"
+		"create 51 qf6AM0ag2p020488\nfile 6AM0ag2p020488 ready\n"
+		"queue 1\nunlink 202 qf6AM0ag2p020480\nconnect 202 40000 7\nexit 202\ntick "
+		"31\nidle\n");
+	assert_string_equal(w->log, "queued 6AM0ag2p020488 first 6AM0ag2p020480 /a.php\n");
+	world_free(w);
+}
+
 /* The server is down, and runs of the submission queue bring what lies there later. */
 static void what_queue_runs_bring_is_told_once(void **state)
 {
@@ -396,6 +414,7 @@ int main(void)
 		cmocka_unit_test(more_come_than_can_wait_to_be_told),
 		cmocka_unit_test(more_first_ids_lie_there_than_are_remembered),
 		cmocka_unit_test(a_submission_that_was_told_is_told_once),
+		cmocka_unit_test(a_submission_that_is_brought_is_no_attempt),
 		cmocka_unit_test(what_queue_runs_bring_is_told_once),
 		cmocka_unit_test(many_connections_are_made_and_closed),
 		cmocka_unit_test(a_connection_that_is_kept_names_its_message),

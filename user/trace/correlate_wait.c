@@ -282,7 +282,7 @@ void wait_advance_picked(struct correlate *c, const struct mta_queue *queue, uin
 	struct waiting *w, *next;
 
 	DL_FOREACH_SAFE(c->waiting, w, next)
-	if (w->q.queue == queue && correlate_two_ids(w) &&
+	if (w->q.queue->mta == queue->mta && (!queue->mta->pickup || correlate_two_ids(w)) &&
 	    (advance(c, w, now) || known_by_log(c, w, now)))
 		wait_remove(c, w);
 }
