@@ -3,6 +3,7 @@
 """Queues that are moved away, are on a full disk, or hold what no MTA put there: spamtrace says so
 in a line, and goes on. Runs inside a stage, started by tests/live/books."""
 import argparse
+import contextlib
 import errno
 import glob
 import os
@@ -143,9 +144,11 @@ class Faults:
         listed = subprocess.run(["spamtrace", "queue", "--mta", self.mta], capture_output=True, timeout=60, check=False)
         self.result("spamtrace queue reads around it", listed.returncode in (0, 1),
                     f"status {listed.returncode}: {listed.stderr[-200:]!r}")
-        os.truncate(name, 0)
-        self.next_samples(1)
-        os.unlink(name)
+        # nullmailer throws away what it cannot read, when it comes to it
+        with contextlib.suppress(FileNotFoundError):
+            os.truncate(name, 0)
+            self.next_samples(1)
+            os.unlink(name)
         seen = self.next_samples()
         # that one came and was not seen to come stays true
         self.result("and after it was removed", seen[-1].get("unexplained") in (0, 1) and not seen[-1].get("missing"),
