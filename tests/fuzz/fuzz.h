@@ -56,6 +56,8 @@ static inline int memory_file(struct input part)
 	int fd = memfd_create("fuzz", MFD_CLOEXEC);
 
 	must(fd >= 0 && write(fd, part.at, part.left) == (ssize_t)part.left);
+	/* some read from where it stands */
+	must(lseek(fd, 0, SEEK_SET) == 0);
 	return fd;
 }
 
