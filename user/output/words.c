@@ -189,6 +189,10 @@ static const struct {
 	 "the messages that came over them, or may have, are marked ?"},
 	{"orphans", "killed processes left more files in the queue than are remembered",
 	 "they are no messages; when the MTA removes one, it is listed as one that left"},
+	{"program-map", "more programs were executed than the kernel side has room for",
+	 "room is made; one seen for the first time meanwhile may not have been known"},
+	{"uid-map", "more users injected than the kernel side counts",
+	 "the kernel's totals by uid are too low"},
 	{"read", "a name or an argument could not be read from a process",
 	 "the fields concerned are absent in their events"},
 };
