@@ -337,6 +337,92 @@ static void test_file_gone(void **state)
 	assert_true(watched(8, ST_ROLE_INJECTOR));
 }
 
+/* Whoever replaces a program again and again does not make the tracer grow. */
+static void test_replaced_for_ever(void **state)
+{
+	struct programs *p = *state;
+	struct st_inode i = inode(7);
+	const struct node *next;
+	uint32_t first;
+
+	assert_int_equal(add(p, 1, ST_ROLE_HTTPD), 1);
+	assert_int_equal(add(p, 7, ST_ROLE_HTTPD), 1);
+	first = programs_by_inode(p, &i)->id;
+	for (int n = 1; n < 2 * MAX_PROGRAMS; n++) {
+		struct file_id file = {.inode = i, .stamp = {.modified = n}};
+
+		assert_int_equal(programs_add(p, &file, "/opt/sendmail", NULL,
+					      n & 1 ? ST_ROLE_INJECTOR : ST_ROLE_HTTPD, 0, 0),
+				 1);
+		programs_prove_some(p);
+	}
+	assert_int_equal(HASH_CNT(hh_id, p->by_id), MAX_PROGRAMS);
+	assert_null(programs_by_id(p, first));
+	i = inode(1);
+	assert_non_null(programs_by_inode(p, &i));
+	assert_string_equal(programs_by_id(p, p->last_id)->path, "/opt/sendmail");
+	assert_string_equal(programs_by_id(p, p->last_id - 1000)->path, "/opt/sendmail");
+	/* the one that goes next was to be looked at next */
+	p->to_prove = p->by_id->hh_id.next;
+	next = p->to_prove->hh_id.next;
+	assert_int_equal(add(p, 8, ST_ROLE_HTTPD), 1);
+	assert_ptr_equal(p->to_prove, next);
+	assert_int_equal(told, 0);
+}
+
+static void test_full(void **state)
+{
+	struct programs *p = *state;
+	struct file_id self;
+	struct st_inode i;
+
+	room = 0; /* of the kernel side, which is quicker here */
+	assert_int_equal(file_id_of_path("/proc/self/exe", 0, &self), 0);
+	assert_int_equal(programs_add(p, &self, "/proc/self/exe", NULL, ST_ROLE_INJECTOR, 0, 0),
+			 -E2BIG);
+	add(p, 1, ST_ROLE_HTTPD);
+	add(p, 2, ST_ROLE_NONE);
+	for (uint64_t n = 3; HASH_CNT(hh_id, p->by_id) < MAX_PROGRAMS; n++)
+		add(p, n, ST_ROLE_INJECTOR);
+
+	/* a name gives way to a role, and nothing else does yet; it is told once */
+	i = inode(2);
+	add(p, 100000, ST_ROLE_NONE);
+	assert_non_null(programs_by_inode(p, &i));
+	add(p, 100001, ST_ROLE_INJECTOR);
+	assert_null(programs_by_inode(p, &i));
+	assert_int_equal(add(p, 100002, ST_ROLE_INJECTOR), -E2BIG);
+	assert_int_equal(add(p, 100003, ST_ROLE_INJECTOR), -E2BIG);
+	assert_int_equal(told, 1);
+	i = inode(100003);
+	assert_null(programs_by_inode(p, &i));
+
+	/* injectors whose files are gone do */
+	programs_prove_some(p);
+	room = 1;
+	assert_int_equal(add(p, 100003, ST_ROLE_INJECTOR), 1);
+	assert_true(watched(100003, ST_ROLE_INJECTOR));
+	i = inode(3);
+	assert_null(programs_by_inode(p, &i));
+	i = inode(1);
+	assert_non_null(programs_by_inode(p, &i));
+	assert_non_null(programs_by_inode(p, &self.inode));
+}
+
+/* Numbers begin anew one day: those in use are left out. */
+static void test_numbers_begin_anew(void **state)
+{
+	struct programs *p = *state;
+
+	assert_int_equal(add(p, 1, ST_ROLE_INJECTOR), 1);
+	assert_int_equal(p->last_id, 1);
+	p->last_id = UINT32_MAX;
+	assert_int_equal(add(p, 2, ST_ROLE_INJECTOR), 1);
+	assert_int_equal(p->last_id, 2);
+	assert_int_equal(programs_by_id(p, 1)->inode.ino, 1);
+	assert_int_equal(programs_by_id(p, 2)->inode.ino, 2);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -349,6 +435,9 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_seen_another, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_found_another, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_file_gone, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_replaced_for_ever, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_full, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_numbers_begin_anew, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -32,14 +32,13 @@ void programs_free(struct programs *p)
 
 	if (!p)
 		return;
-	HASH_ITER(hh, p->by_inode, n, next)
-	HASH_DEL(p->by_inode, n);
-	/* those that are forgotten are there as well */
-	for (uint32_t i = 0; i < p->count; i++) {
-		free(p->by_id[i]->program.path);
-		free(p->by_id[i]);
+	HASH_CLEAR(hh, p->by_inode);
+	HASH_ITER(hh_id, p->by_id, n, next)
+	{
+		HASH_DELETE(hh_id, p->by_id, n);
+		free(n->program.path);
+		free(n);
 	}
-	free(p->by_id);
 	php_finder_free(p->finder);
 	free(p);
 }
@@ -50,86 +49,11 @@ void programs_prefer(struct programs *p, const struct mta *const *mtas, size_t c
 	memcpy(p->preferred, mtas, p->preferred_count * sizeof(*mtas));
 }
 
-const struct program *programs_by_id(const struct programs *p, uint32_t id)
-{
-	return id && id <= p->count ? &p->by_id[id - 1]->program : NULL;
-}
-
-const struct program *programs_by_inode(const struct programs *p, const struct st_inode *inode)
+static struct node *with_id(const struct programs *p, uint32_t id)
 {
 	struct node *n = NULL;
 
-	HASH_FIND(hh, p->by_inode, inode, sizeof(*inode), n);
-	return n ? &n->program : NULL;
-}
-
-static int grow(struct programs *p)
-{
-	uint32_t room = p->room ? p->room * 2 : 128;
-	struct node **bigger;
-
-	if (p->count < p->room)
-		return 0;
-	bigger = realloc(p->by_id, room * sizeof(struct node *));
-	if (!bigger)
-		return -ENOMEM;
-	p->by_id = bigger;
-	p->room = room;
-	return 0;
-}
-
-static int set_program(struct programs *p, struct node *n)
-{
-	const struct program *program = &n->program;
-	int err = probe_set_program(p->probe, &program->inode, &program->value);
-
-	/* those without a role are there only so that each is told of once */
-	if (err == -E2BIG && program->value.role != ST_ROLE_NONE && probe_forget_programs(p->probe))
-		err = probe_set_program(p->probe, &program->inode, &program->value);
-	if (err && !n->refused)
-		log_err(err, "%s cannot be watched until a later try", program->path);
-	n->refused = err != 0;
-	return err;
-}
-
-int programs_retry(struct programs *p)
-{
-	int found = 0;
-
-	for (uint32_t i = 0; i < p->count; i++) {
-		struct node *n = p->by_id[i];
-
-		if (n->refused && n->program.value.role != ST_ROLE_NONE)
-			found += set_program(p, n) == 0;
-	}
-	return found;
-}
-
-void programs_forgotten(struct programs *p, const struct st_inode *inode)
-{
-	struct node *n = NULL;
-
-	HASH_FIND(hh, p->by_inode, inode, sizeof(*inode), n);
-	if (n)
-		set_program(p, n);
-}
-
-static struct node *new_node(struct programs *p, const struct file_id *file, const char *path)
-{
-	struct node *n;
-
-	if (grow(p) || !(n = calloc(1, sizeof(*n))))
-		return NULL;
-	n->program.path = strdup(path);
-	if (!n->program.path) {
-		free(n);
-		return NULL;
-	}
-	n->program.inode = file->inode;
-	n->program.id = p->count + 1;
-	n->stamp = file->stamp;
-	HASH_ADD(hh, p->by_inode, program.inode, sizeof(file->inode), n);
-	p->by_id[p->count++] = n;
+	HASH_FIND(hh_id, p->by_id, &id, sizeof(id), n);
 	return n;
 }
 
@@ -141,14 +65,66 @@ static struct node *node_of(const struct programs *p, const struct st_inode *ino
 	return n;
 }
 
-bool programs_knows(const struct programs *p, const struct file_id *file)
+const struct program *programs_by_id(const struct programs *p, uint32_t id)
 {
-	const struct node *n = node_of(p, &file->inode);
+	const struct node *n = with_id(p, id);
 
-	return n && file_stamp_equal(&n->stamp, &file->stamp);
+	return n ? &n->program : NULL;
 }
 
-/* Its number and name stay, for what it did before. */
+const struct program *programs_by_inode(const struct programs *p, const struct st_inode *inode)
+{
+	const struct node *n = node_of(p, inode);
+
+	return n ? &n->program : NULL;
+}
+
+/* A full table is told of once: whoever fills it would fill the screen. */
+static void tell_refused(struct programs *p, const char *path, int err)
+{
+	if (err != -E2BIG)
+		log_err(err, "%s cannot be watched until a later try", path);
+	else if (!p->full)
+		log_warn("%s and others cannot be watched: there is room for %d programs", path,
+			 MAX_PROGRAMS);
+	p->full |= err == -E2BIG;
+}
+
+static int set_program(struct programs *p, struct node *n)
+{
+	const struct program *program = &n->program;
+	int err = probe_set_program(p->probe, &program->inode, &program->value);
+
+	/* those without a role are there only so that each is told of once */
+	if (err == -E2BIG && program->value.role != ST_ROLE_NONE && probe_forget_programs(p->probe))
+		err = probe_set_program(p->probe, &program->inode, &program->value);
+	if (err && !n->refused)
+		tell_refused(p, program->path, err);
+	if (!err)
+		p->full = false;
+	n->refused = err != 0;
+	return err;
+}
+
+int programs_retry(struct programs *p)
+{
+	int found = 0;
+
+	for (struct node *n = p->by_id; n; n = n->hh_id.next)
+		if (n->refused && n->program.value.role != ST_ROLE_NONE)
+			found += set_program(p, n) == 0;
+	return found;
+}
+
+void programs_forgotten(struct programs *p, const struct st_inode *inode)
+{
+	struct node *n = node_of(p, inode);
+
+	if (n)
+		set_program(p, n);
+}
+
+/* Its number and name stay while there is room, for what it did before. */
 static void retire(struct programs *p, struct node *n)
 {
 	HASH_DEL(p->by_inode, n);
@@ -161,6 +137,83 @@ static void forget(struct programs *p, struct node *n)
 {
 	retire(p, n);
 	probe_unset_program(p->probe, &n->program.inode);
+}
+
+static void drop(struct programs *p, struct node *n)
+{
+	if (p->to_prove == n)
+		p->to_prove = n->hh_id.next;
+	if (!n->forgotten)
+		forget(p, n);
+	HASH_DELETE(hh_id, p->by_id, n);
+	free(n->program.path);
+	free(n);
+}
+
+enum worth {
+	WORTH_FORGOTTEN,
+	WORTH_NAME, /* names messages of its children */
+	WORTH_GONE,
+	WORTH_WATCHED
+};
+
+static enum worth worth(const struct node *n)
+{
+	if (n->forgotten)
+		return WORTH_FORGOTTEN;
+	if (n->program.value.role == ST_ROLE_NONE)
+		return WORTH_NAME;
+	/* of all that has a role, anybody can make as many injectors as he likes */
+	return n->gone && n->program.value.role == ST_ROLE_INJECTOR ? WORTH_GONE : WORTH_WATCHED;
+}
+
+static int make_room(struct programs *p, uint32_t role)
+{
+	enum worth limit = role == ST_ROLE_NONE ? WORTH_NAME : WORTH_WATCHED;
+	struct node *least = NULL;
+
+	if (HASH_CNT(hh_id, p->by_id) < MAX_PROGRAMS)
+		return 0;
+	for (struct node *n = p->by_id; n && limit > WORTH_FORGOTTEN; n = n->hh_id.next)
+		if (worth(n) < limit) {
+			limit = worth(n);
+			least = n;
+		}
+	if (!least)
+		return -E2BIG;
+	drop(p, least);
+	return 0;
+}
+
+static int new_node(struct programs *p, const struct file_id *file, const char *path, uint32_t role,
+		    struct node **out)
+{
+	int err = make_room(p, role);
+	struct node *n;
+
+	if (err)
+		return err;
+	n = calloc(1, sizeof(*n));
+	if (!n || !(n->program.path = strdup(path))) {
+		free(n);
+		return -ENOMEM;
+	}
+	n->program.inode = file->inode;
+	do
+		n->program.id = ++p->last_id; /* 0 is nobody */
+	while (!n->program.id || with_id(p, n->program.id));
+	n->stamp = file->stamp;
+	HASH_ADD(hh, p->by_inode, program.inode, sizeof(file->inode), n);
+	HASH_ADD(hh_id, p->by_id, program.id, sizeof(n->program.id), n);
+	*out = n;
+	return 0;
+}
+
+bool programs_knows(const struct programs *p, const struct file_id *file)
+{
+	const struct node *n = node_of(p, &file->inode);
+
+	return n && file_stamp_equal(&n->stamp, &file->stamp);
 }
 
 const struct program *programs_prove(struct programs *p, const struct file_id *now)
@@ -190,10 +243,13 @@ static void prove_by_path(struct programs *p, struct node *n)
 
 	/* the stamp alone costs little, and hardly two files have the same */
 	if (!file_stamp_at(AT_FDCWD, n->program.path, 0, &stamp) &&
-	    file_stamp_equal(&stamp, &n->stamp))
+	    file_stamp_equal(&stamp, &n->stamp)) {
+		n->gone = false;
 		return;
-	if (file_id_of_path(n->program.path, 0, &now) ||
-	    !inode_equal(&now.inode, &n->program.inode)) {
+	}
+	n->gone = file_id_of_path(n->program.path, 0, &now) ||
+		  !inode_equal(&now.inode, &n->program.inode);
+	if (n->gone) {
 		/* perhaps another file has its number soon: its next exec is told of again. One
 		 * with a role may still be run by those who started it */
 		if (n->program.value.role == ST_ROLE_NONE)
@@ -207,11 +263,12 @@ static void prove_by_path(struct programs *p, struct node *n)
 
 void programs_prove_some(struct programs *p)
 {
-	uint32_t count = p->count < PROVED_AT_ONCE ? p->count : PROVED_AT_ONCE;
+	unsigned count = HASH_CNT(hh_id, p->by_id);
 
-	for (uint32_t i = 0; i < count; i++) {
-		struct node *n = p->by_id[p->proved++ % p->count];
+	for (unsigned i = 0; i < count && i < PROVED_AT_ONCE; i++) {
+		struct node *n = p->to_prove ? p->to_prove : p->by_id;
 
+		p->to_prove = n->hh_id.next;
 		if (!n->forgotten)
 			prove_by_path(p, n);
 	}
@@ -255,8 +312,11 @@ int programs_add(struct programs *p, const struct file_id *file, const char *pat
 		return 0;
 	if (n && role == ST_ROLE_NONE)
 		return 0;
-	if (!n && !(n = new_node(p, file, path)))
-		return -ENOMEM;
+	if (!n && (err = new_node(p, file, path, role, &n))) {
+		if (role != ST_ROLE_NONE)
+			tell_refused(p, path, err);
+		return err;
+	}
 	value.id = n->program.id;
 	n->program.mta = mta;
 	n->program.value = value;

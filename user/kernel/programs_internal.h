@@ -8,7 +8,7 @@
 #include "kernel/programs.h"
 
 #define MAX_PREFERRED 8
-#define MAX_PROGRAMS  16384 /* of map programs */
+#define MAX_PROGRAMS  16384 /* of map programs, and of those that are remembered */
 #define MAX_WATCHED   ST_MAX_IMAGES
 #define MAX_HTTPDS    64
 
@@ -17,7 +17,8 @@ struct node {
 	struct file_stamp stamp; /* of the file that it is */
 	bool forgotten;          /* another file has its inode, or may have it soon */
 	bool refused;            /* the kernel side did not take it the last time */
-	UT_hash_handle hh;
+	bool gone;               /* its path did not lead to it when it was looked at last */
+	UT_hash_handle hh, hh_id;
 };
 
 /* One exec of a web server, and the process of it that was looked at last. */
@@ -32,8 +33,9 @@ struct programs {
 	size_t httpd_count;
 	struct probe *probe;
 	struct node *by_inode;
-	struct node **by_id;
-	uint32_t count, room;
+	struct node *by_id; /* by hh_id, those that are forgotten as well; the oldest first */
+	uint32_t last_id;
+	bool full; /* and that was told; until one finds room again */
 	struct php_finder *finder;
 	const struct mta *preferred[MAX_PREFERRED];
 	size_t preferred_count;
@@ -45,7 +47,7 @@ struct programs {
 	} watch[MAX_WATCHED]; /* by engine that cannot be read */
 	bool told[MAX_WATCHED];
 	unsigned revision[MAX_WATCHED]; /* of the engine that these are about */
-	uint32_t proved;                /* the number behind the one that was looked at last */
+	struct node *to_prove;          /* that is to be looked at next; NULL: the oldest */
 	uint32_t container[64];         /* mount namespaces that were looked at */
 	size_t containers;
 };
@@ -53,7 +55,9 @@ struct programs {
 /* programs.c: registers a program once; a role is never taken back, a stronger claim (PHP,
  * injector) replaces an interpreter's. Returns 1 when it was new, else 0 or -errno. What the kernel
  * side refuses is registered all the same, told once, and set by programs_retry(). A file that has
- * the inode of another that was known is a new program. */
+ * the inode of another that was known is a new program. Where MAX_PROGRAMS are known one that is
+ * forgotten goes; for one with a role also what has none, or an injector whose file is gone; else
+ * -E2BIG. What goes has no name any more, and its number is nobody else's. */
 int programs_add(struct programs *p, const struct file_id *file, const char *path,
 		 const struct mta *mta, uint32_t role, uint32_t flags, uint32_t image);
 

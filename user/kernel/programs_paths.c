@@ -209,7 +209,6 @@ void programs_add_by_name(struct programs *p, pid_t pid, const struct st_inode *
 		}
 	if (trusted && (!strcmp(base, "apache2") || !strcmp(base, "httpd")))
 		programs_add(p, &now, path, NULL, ST_ROLE_HTTPD, 0, 0);
-	else if (p->count < MAX_PROGRAMS)
-		programs_add(p, &now, path, NULL, ST_ROLE_NONE, 0,
-			     0); /* its name, for messages of its children */
+	else /* its name, for messages of its children */
+		programs_add(p, &now, path, NULL, ST_ROLE_NONE, 0, 0);
 }
