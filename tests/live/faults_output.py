@@ -228,6 +228,20 @@ def clock(run):
     return f"+1 h, -3 h, +2 h: stamps follow, lasted {get(ended, 'event.duration') / 1e9:.0f} s, lost 0"
 
 
+def suspended(run):
+    """Ctrl-Z. In a group of its own: one whose parents are of other sessions is not stopped by it anyway."""
+    t = run.tracer(own_group=True)
+    t.kill(signal.SIGTSTP)
+    wait_until("a word on it, or the stop", lambda: b"not suspended" in read(t.stderr) or t.state() == "T", 20)
+    if t.state() == "T":
+        t.kill(signal.SIGCONT)
+        raise Failed("it is stopped: what happens in the queues piles up in the kernel")
+    wanted = run.send(3)
+    run.settle(t, wanted)
+    run.all_exact(t, wanted)
+    return "told that it is not, goes on"
+
+
 def ends(run):
     for part, sig in enumerate((signal.SIGINT, signal.SIGTERM, signal.SIGHUP)):
         t = run.tracer()
@@ -280,4 +294,4 @@ def truncated(run):
 
 
 ROWS = (("disk-full", disk_full), ("pipe-closed", pipe_closed), ("resized", resized), ("clock-stepped", clock),
-        ("ends", ends), ("truncated", truncated))
+        ("suspended", suspended), ("ends", ends), ("truncated", truncated))

@@ -146,7 +146,7 @@ def send_web(prefix, count):
 class Tracer:
     number = 0
 
-    def __init__(self, row, *args, env=None, recording=None, stdout=None):
+    def __init__(self, row, *args, env=None, recording=None, stdout=None, own_group=False):
         Tracer.number += 1
         base = f"{OUT}/{row}-{Tracer.number}"
         self.recording = recording or f"{base}.json"
@@ -156,7 +156,7 @@ class Tracer:
             self.process = subprocess.Popen(
                 ["spamtrace", "trace", "-w", self.recording, *(args or ("--strict", "-o", "table"))],
                 stdin=subprocess.DEVNULL, stdout=stdout or o, stderr=e,
-                env={"PATH": PATH, "LC_ALL": "C.UTF-8", **(env or {})})
+                env={"PATH": PATH, "LC_ALL": "C.UTF-8", **(env or {})}, process_group=0 if own_group else None)
         self.pid = self.process.pid
 
     def ready(self):
@@ -175,6 +175,10 @@ class Tracer:
 
     def kill(self, sig):
         os.kill(self.pid, sig)
+
+    def state(self):
+        """A letter of proc(5)."""
+        return read(f"/proc/{self.pid}/stat").rsplit(b")", 1)[1].split()[0].decode()
 
     def stop(self, sig=signal.SIGINT, limit=30):
         """Its exit status."""

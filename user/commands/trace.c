@@ -222,6 +222,7 @@ static int make_signals(void)
 	sigaddset(&set, SIGTERM);
 	sigaddset(&set, SIGHUP);
 	sigaddset(&set, SIGWINCH);
+	sigaddset(&set, SIGTSTP);
 	sigprocmask(SIG_BLOCK, &set, NULL);
 	signal(SIGPIPE, SIG_IGN);
 	return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
@@ -235,6 +236,10 @@ static void on_signal(struct session *s, int fd)
 		if (info.ssi_signo == SIGWINCH) {
 			if (s->options.output == OUTPUT_TABLE)
 				table_resized(s->screen, 0);
+		} else if (info.ssi_signo == SIGTSTP) {
+			/* the kernel queues what happens in mail queues without a limit */
+			log_warn("not suspended: events would pile up in the kernel; "
+				 "Ctrl-C ends tracing");
 		} else {
 			s->stop = true;
 		}
