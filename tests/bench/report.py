@@ -1,12 +1,14 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0-only
 """Tables and the plot's data from the figures of a benchmark: report.py RESULTS [DOCUMENT]. Prints the tables, or writes each
-between its marks in the document: <!-- NAME --> and <!-- end -->. Leaves RESULTS/plot.dat for plot.gp."""
+between its marks in the document: <!-- NAME --> and <!-- end -->. Leaves RESULTS/plot.dat for plot.gp. Exits with 1 where a bound is
+missed, and says which."""
 import json
 import os
 import re
 import sys
 
+import bounds
 import queue_report
 
 
@@ -35,6 +37,11 @@ def ratios(r, figure):
     return table([f"{r['rounds']} rounds"] + workloads, rows)
 
 
+def counted(r):
+    """None where the processor counts no instructions."""
+    return ratios(r, "instructions") if any(f["instructions"]["median"] for f in r["bare"].values() if "instructions" in f) else None
+
+
 def own(r):
     workloads = list(r["bare"])
     rows = [[tool] + [f"{f['median']:.1f} ({f['min']:.1f}..{f['max']:.1f})" for f in (by_workload[w]["own"] for w in workloads)]
@@ -50,7 +57,7 @@ def postfix(r, show=ratio):
     rows = []
     for w, bare in r["bare"].items():
         rows.append([w, "bare", f"{bare['rate']['median']:.0f}", f"{bare['cpu']['median']:,.0f}",
-                     f"{bare['instructions']['median'] / 1e6:.1f} million" if "instructions" in bare else "–", "–"])
+                     f"{bare['instructions']['median'] / 1e6:.1f} million" if bare.get("instructions", {}).get("median") else "–", "–"])
         rows += [["", tool, show(by[w]["rate"]), show(by[w]["cpu"]), show(by[w].get("instructions")),
                   f"{r['own'][tool][w]['own']['median']:.0f}"]
                  for tool, by in r["ratio"].items()]
@@ -116,16 +123,17 @@ TABLES = {
     "origins": ("origins", origins),
     "hooks": ("hooks", lambda r: ratios(r, "rate")),
     "hooks cpu": ("hooks", lambda r: ratios(r, "cpu")),
-    "hooks instructions": ("hooks", lambda r: ratios(r, "instructions")),
+    "hooks instructions": ("hooks", counted),
     "hooks own": ("hooks", own),
     "mails": ("mails", lambda r: postfix(r, likely)),
     "disk": ("disk", postfix),
     "peers": ("peers", lambda r: ratios(r, "rate")),
     "peers cpu": ("peers", lambda r: ratios(r, "cpu")),
-    "peers instructions": ("peers", lambda r: ratios(r, "instructions")),
+    "peers own": ("peers", own),
+    "peers instructions": ("peers", counted),
     "truth": ("truth", found),
     "audit": ("audit", lambda r: ratios(r, "rate")),
-    "audit instructions": ("audit", lambda r: ratios(r, "instructions")),
+    "audit instructions": ("audit", counted),
     "audit found": ("audit", found_by_audit),
     "load": ("load", load),
     "held": ("held", held),
@@ -148,6 +156,10 @@ def main():
         if os.path.exists(path):
             with open(path, encoding="utf-8") as f:
                 texts[name] = make(json.load(f))
+    texts = {name: text for name, text in texts.items() if text}
+    judged = bounds.rows(results)
+    if judged:
+        texts["bounds"] = table(["bound", "measured", ""], judged)
     queues = queue_report.text(results)
     if queues:
         texts["queue"] = queues
@@ -157,14 +169,22 @@ def main():
     if len(sys.argv) == 2:
         for name, text in texts.items():
             print(f"\n{name}\n\n{text}")
-        return
-    with open(sys.argv[2], encoding="utf-8") as f:
+    else:
+        write(sys.argv[2], texts)
+    missed = [f"{bound}: {measured}" for bound, measured, verdict in judged if verdict == bounds.MISSED]
+    for line in missed:
+        print(f"bench: missed: {line}", file=sys.stderr)
+    return 1 if missed else 0
+
+
+def write(path, texts):
+    with open(path, encoding="utf-8") as f:
         document = f.read()
     for name, text in texts.items():
         document = re.sub(rf"(<!-- {name} -->\n).*?(<!-- end -->)", lambda m: m.group(1) + text + "\n" + m.group(2), document,
                           flags=re.S)
-    with open(sys.argv[2], "w", encoding="utf-8") as f:
+    with open(path, "w", encoding="utf-8") as f:
         f.write(document)
 
 
-main()
+raise SystemExit(main())
