@@ -8,10 +8,12 @@
 #include "exec.bpf.h"
 #include "php.bpf.h"
 
-static __always_inline void carry(const struct st_task *key, const struct task_state *state)
+static __always_inline bool carry(const struct st_task *key, const struct task_state *state)
 {
-	if (bpf_map_update_elem(&tasks, key, state, BPF_ANY))
-		count_lost(ST_LOST_TASK_MAP);
+	if (!bpf_map_update_elem(&tasks, key, state, BPF_ANY))
+		return true;
+	count_lost(ST_LOST_TASK_MAP);
+	return false;
 }
 
 static __always_inline int forked(struct task_struct *parent, struct task_struct *child,
@@ -44,7 +46,7 @@ static __always_inline int forked(struct task_struct *parent, struct task_struct
 			state.origin = id;
 			state.injection = 0;
 			state.forked = 1;
-			state.weak = weak;
+			state.weak = weak ? WEAK_ENGINE : 0;
 			state.engine = !weak;
 			state.scripted = 0;
 			carry(&kid, &state);
@@ -53,12 +55,12 @@ static __always_inline int forked(struct task_struct *parent, struct task_struct
 	}
 	if (!state.origin && !state.injection && !state.scripted)
 		return 0;
-	if (state.scripted) {
+	/* at its end a task's scripts go because it carries that it has some */
+	if (carry(&kid, &state) && state.scripted) {
 		script = bpf_map_lookup_elem(&scripts, &self);
 		if (script && bpf_map_update_elem(&scripts, &kid, script, BPF_ANY))
 			count_lost(ST_LOST_SCRIPT_MAP);
 	}
-	carry(&kid, &state);
 	if (!state.origin && !state.injection)
 		return 0;
 	f = reserve(sizeof(*f), ST_LOST_RING_LINEAGE);
@@ -99,7 +101,6 @@ static __always_inline void new_program(struct task_struct *task, const struct s
 					const struct st_task *self)
 {
 	struct st_program none = {};
-	struct st_image *i;
 	long err = bpf_map_update_elem(&programs, exe, &none, BPF_NOEXIST);
 
 	if (err) {
@@ -107,15 +108,8 @@ static __always_inline void new_program(struct task_struct *task, const struct s
 			count_lost(ST_LOST_PROGRAM_MAP);
 		return;
 	}
-	i = reserve(sizeof(*i), ST_LOST_RING_LINEAGE);
-	if (!i) {
+	if (!ask_about(task, exe, self))
 		bpf_map_delete_elem(&programs, exe); /* the next exec of it tries again */
-		return;
-	}
-	fill_header(&i->h, ST_IMAGE, sizeof(*i), self);
-	i->exe = *exe;
-	i->start_code = READ(task, mm, start_code);
-	bpf_ringbuf_submit(i, BPF_RB_FORCE_WAKEUP);
 }
 
 struct env_record {
@@ -201,8 +195,29 @@ static __always_inline void execed_script(struct task_struct *task, const struct
 		return;
 	if (carried)
 		carried->scripted = 1;
-	else
-		carry(self, &state);
+	else if (!carry(self, &state))
+		bpf_map_delete_elem(&scripts, self);
+}
+
+/* Whoever started the server, what it serves is asked for by others. */
+static __always_inline void became_server(struct task_struct *task, const struct st_inode *exe,
+					  const struct st_task *self, struct task_state *carried,
+					  enum room room)
+{
+	struct small_record *r;
+
+	if (carried->scripted)
+		bpf_map_delete_elem(&scripts, self);
+	carried->scripted = carried->engine = 0;
+	if (!carried->origin || carried->weak == WEAK_SERVER)
+		return;
+	r = enter_room(room);
+	if (!r)
+		return;
+	fill_origin(&r->o, task, exe, carried->origin, 0, ST_BY_SERVER);
+	carried->origin = send_small(r, task, self);
+	carried->injection = 0;
+	carried->weak = WEAK_SERVER;
 }
 
 static __always_inline int execed(struct task_struct *task, struct linux_binprm *bprm,
@@ -233,9 +248,8 @@ static __always_inline int execed(struct task_struct *task, struct linux_binprm 
 	if (program->role == ST_ROLE_PHP || program->role == ST_ROLE_HTTPD) {
 		if (carried)
 			carried->forked = 0;
-		/* whoever started the server, what it serves is asked for by others */
 		if (carried && program->role == ST_ROLE_HTTPD)
-			carried->weak = 1;
+			became_server(task, &exe, &self, carried, room);
 		return 0;
 	}
 	if (carried) {
@@ -300,7 +314,7 @@ static __always_inline int preparing_exec(struct task_struct *task, enum room ro
 		state.origin = id;
 		state.injection = 0;
 		state.exec = exec;
-		state.weak = weak;
+		state.weak = weak ? WEAK_ENGINE : 0;
 		state.engine = !weak;
 		carry(&self, &state);
 	}

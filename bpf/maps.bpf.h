@@ -19,15 +19,20 @@
 #define MAX_SOCKS   16384 /* connections to mail ports */
 #define MAX_UIDS    16384
 
+/* Why an origin may be of no request. */
+enum weak {
+	WEAK_ENGINE = 1, /* its engine could not be read */
+	WEAK_SERVER,     /* it is that of a web server, see ST_BY_SERVER */
+};
+
 /* What a task carries down the fork tree. */
 struct task_state {
 	__u64 origin;    /* 0: none */
 	__u64 injection; /* 0: none */
 	__u32 uid;       /* real uid of the first injector exec */
 	__u32 forked;    /* since its origin was taken at a fork it has not execed */
-	__u64 exec; /* task_struct.self_exec_id of the last exec that was dealt with, see AGAIN */
-	__u32 weak; /* its origin is of an engine that could not be read, perhaps in no request, or
-		       it became a web server since: a CGI start takes its place */
+	__u64 exec;   /* task_struct.self_exec_id of the last exec that was dealt with, see AGAIN */
+	__u32 weak;   /* enum weak: a CGI start takes the place of its origin */
 	__u32 engine; /* its origin is of an engine in a request: no argument and no ancestor of it
 			 can say more */
 	__u32 scripted; /* it descends from a script, which is in `scripts` */

@@ -253,18 +253,19 @@ static __always_inline bool is_another(const struct st_php_image *img, __u64 bas
 	       id != img->build_id;
 }
 
-/* User space is to look at the engine of `task`, which is current. */
-static __always_inline void ask_for_engine(struct task_struct *task, const struct st_inode *exe,
-					   const struct st_task *self)
+/* User space is to look at the program of `task`, which is current, and at the engine in it. */
+static __always_inline bool ask_about(struct task_struct *task, const struct st_inode *exe,
+				      const struct st_task *self)
 {
 	struct st_image *i = reserve(sizeof(*i), ST_LOST_RING_LINEAGE);
 
 	if (!i)
-		return;
+		return false;
 	fill_header(&i->h, ST_IMAGE, sizeof(*i), self);
 	i->exe = *exe;
 	i->start_code = READ(task, mm, start_code);
 	bpf_ringbuf_submit(i, BPF_RB_FORCE_WAKEUP);
+	return true;
 }
 
 static __always_inline bool has_own_root(struct task_struct *task)
@@ -386,7 +387,7 @@ static __always_inline __u64 php_snapshot(struct task_struct *task,
 
 	if (php_find(task, program, exe, &img, &base, &image, &known)) {
 		if (!known)
-			ask_for_engine(task, exe, self);
+			ask_about(task, exe, self);
 		if (!img)
 			return 0;
 		return unreadable_snapshot(task, program, img, base, image, exe, self, child,
@@ -396,7 +397,7 @@ static __always_inline __u64 php_snapshot(struct task_struct *task,
 	if (is_another(img, base) ||
 	    bpf_probe_read_user(&ex, sizeof(ex),
 				(const void *)(eg + img->layout.eg_current_execute_data))) {
-		ask_for_engine(task, exe, self);
+		ask_about(task, exe, self);
 		return 0;
 	}
 	if (!ex)

@@ -66,8 +66,10 @@ enum st_origin_why {
 	ST_BY_FORK = 1,
 	ST_BY_EXEC,
 	ST_BY_CONNECT,
-	ST_BY_CGI, /* a child of a web server executes its first program; no engine is involved,
-		      ST_ENV records follow */
+	ST_BY_CGI,    /* a child of a web server executes its first program; no engine is involved,
+			 ST_ENV records follow */
+	ST_BY_SERVER, /* what carries an origin executes a web server: what that serves is asked for
+			 by others. No engine is involved */
 };
 
 enum st_sapi {

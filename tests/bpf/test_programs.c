@@ -32,28 +32,92 @@ static void exec_engine_with(const void *arg)
 	execl(h.engine, "engine", "plain", s->how, s->program, (char *)NULL);
 }
 
-/* A script starts a web server; what that serves later is not the script's. */
-static void a_server_that_a_script_started(void **state)
+static char httpd[256];
+
+static void make_server(void)
 {
 	struct st_program role = {.role = ST_ROLE_HTTPD};
-	const struct record *mail, *cgi;
 	struct st_inode exe;
-	char httpd[256], how[512];
 
-	(void)state;
+	if (httpd[0])
+		return;
 	copy_of_child(httpd, sizeof(httpd), "httpd");
 	assert_int_equal(inode_of_path(httpd, 0, &exe), 0);
 	assert_int_equal(probe_set_program(h.probe, &exe, &role), 0);
+}
+
+static const struct st_origin *origin_by_id(uint64_t id)
+{
+	return as(st_origin, origin_of(id));
+}
+
+/* A script starts a web server; what that serves later is not the script's. */
+static void a_server_that_a_script_started(void **state)
+{
+	const struct record *mail;
+	const struct st_origin *cgi, *server;
+	char how[512];
+
+	(void)state;
+	make_server();
 	snprintf(how, sizeof(how), "fork=%s;%s", h.perl, h.sendmail);
 	drop();
 	run(exec_engine_with, &(struct start){httpd, how});
 	mail = first(ST_EXEC, 0);
-	cgi = origin_of(as(st_exec, mail)->origin);
-	assert_int_equal(as(st_origin, cgi)->why, ST_BY_CGI);
-	assert_int_equal(as(st_origin, origin_of(as(st_origin, cgi)->parent))->why, ST_BY_FORK);
+	cgi = origin_by_id(as(st_exec, mail)->origin);
+	assert_int_equal(cgi->why, ST_BY_CGI);
+	server = origin_by_id(cgi->parent);
+	assert_int_equal(server->why, ST_BY_SERVER);
+	assert_int_equal(server->uid, getuid());
+	assert_int_equal(origin_by_id(server->parent)->why, ST_BY_FORK);
 	/* a CGI program's arguments are asked for, an engine's helper's are not */
 	assert_memory_equal(record_text(mail, as(st_exec, mail)->script).s, "perl\0/inner.pl", 15);
 	assert_true(as(st_exec, mail)->ancestors > 1);
+}
+
+/* What it does for no request is not the script's either: its children carry the server. */
+static void a_server_in_no_request(void **state)
+{
+	const struct record *mail;
+	const struct st_origin *server;
+	char how[512];
+
+	(void)state;
+	make_server();
+	snprintf(how, sizeof(how), "exec=%s", h.sendmail);
+	drop();
+	run(exec_engine_with, &(struct start){httpd, how});
+	mail = first(ST_EXEC, 0);
+	server = origin_by_id(as(st_exec, mail)->origin);
+	assert_int_equal(server->why, ST_BY_SERVER);
+	assert_memory_equal(&server->h.task, &as(st_exec, mail)->h.task, sizeof(server->h.task));
+	/* it is no engine's request, which would say it all */
+	assert_true(as(st_exec, mail)->ancestors > 1);
+}
+
+static void exec_perl(const void *arg)
+{
+	execl(h.perl, "perl", "/restart.pl", arg, (char *)NULL);
+}
+
+static void a_server_that_perl_started(void **state)
+{
+	const struct record *mail;
+	char how[512];
+
+	(void)state;
+	make_server();
+	snprintf(how, sizeof(how), "fork=%s;%s", httpd, h.sendmail);
+	drop();
+	run(exec_perl, how);
+	mail = first(ST_EXEC, 0);
+	assert_int_equal(as(st_exec, mail)->script.len, 0);
+	snprintf(how, sizeof(how), "fork=%s", h.sendmail);
+	drop();
+	run(exec_perl, how);
+	mail = first(ST_EXEC, 0);
+	assert_memory_equal(record_text(mail, as(st_exec, mail)->script).s, "perl\0/restart.pl",
+			    17);
 }
 
 /* Of a script's program the origin says it all. */
@@ -132,6 +196,8 @@ int program_tests(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_server_that_a_script_started),
+		cmocka_unit_test(a_server_in_no_request),
+		cmocka_unit_test(a_server_that_perl_started),
 		cmocka_unit_test(an_origin_says_it_all),
 		cmocka_unit_test(more_programs_than_room),
 	};

@@ -133,6 +133,8 @@ static bool serves_request(const struct attribute_ops *ops, const struct origin 
 {
 	if (o->why == ST_BY_CGI)
 		return origin_is_cgi(o);
+	if (o->why == ST_BY_SERVER)
+		return false;
 	if (o->sapi == ST_SAPI_CGI && !(o->flags & ST_O_FCGI) && !o->unreadable)
 		return cgi_start(ops, o);
 	return o->sapi != ST_SAPI_CLI;
@@ -151,6 +153,8 @@ static const struct origin *web_parent(const struct attribute_ops *ops, const st
 	const struct origin *claimed = NULL;
 
 	for (int depth = 0; o && !serves_request(ops, o) && depth < 8; depth++) {
+		if (o->why == ST_BY_SERVER)
+			return claimed;
 		if (!claimed && claims_request(o))
 			claimed = o;
 		o = o->parent ? ops->origin(ops->arg, o->parent) : NULL;
@@ -270,21 +274,12 @@ void attribute_no_speaker(struct mail_event *e)
 			 "a web server started the program, for no request that was seen");
 }
 
-void attribute_origin(const struct attribute_ops *ops, const struct origin *o,
-		      struct attribution_room *room, struct mail_event *e)
+static void set_engine(const struct attribute_ops *ops, const struct origin *o,
+		       struct attribution_room *room, struct mail_event *e)
 {
 	const struct origin *web = web_parent(ops, o);
 	int culprit;
 
-	if (o->why == ST_BY_CGI && !o->request) {
-		/* what came before may be another request's */
-		attribute_no_speaker(e);
-		return;
-	}
-	if (o->why == ST_BY_CGI) {
-		set_cgi(ops, o, room, e);
-		return;
-	}
 	e->source = web ? SOURCE_SCRIPT : SOURCE_CLI;
 	e->php_version = ops->php_version(ops->arg, o->image);
 	e->php_sapi = sapi_name(o->sapi);
@@ -321,4 +316,59 @@ void attribute_origin(const struct attribute_ops *ops, const struct origin *o,
 	if (web)
 		set_request(ops, web, room, e);
 	set_host_paths(ops, o, room, e);
+}
+
+static const char by_script[] = "a script started the web server that it came from";
+
+/*
+ * A server that only a script's user runs is whatever he makes of it, its memory and the requests
+ * that it hands to its programs included (LD_PRELOAD). One that root runs is the server, whoever
+ * restarted it.
+ */
+static void doubt_server(const struct attribute_ops *ops, const struct origin *o,
+			 struct mail_event *e)
+{
+	for (int depth = 0; o && depth < 8; depth++) {
+		if (o->why == ST_BY_SERVER && o->uid) {
+			attribute_weaken(e, ATTRIBUTION_INFERRED, by_script);
+			return;
+		}
+		if (o->parent_lost)
+			attribute_weaken(e, ATTRIBUTION_INFERRED,
+					 "the record of what started its web server was lost");
+		if (o->why == ST_BY_SERVER)
+			return;
+		o = o->parent ? ops->origin(ops->arg, o->parent) : NULL;
+	}
+}
+
+/* A server that is in no request; its doings are nobody's, unless it is a script's own. */
+static void set_server(const struct attribute_ops *ops, const struct origin *o,
+		       struct attribution_room *room, struct mail_event *e)
+{
+	const struct origin *by = o->parent ? ops->origin(ops->arg, o->parent) : NULL;
+
+	if (!o->uid || !by || by->why == ST_BY_SERVER) {
+		attribute_no_speaker(e);
+		return;
+	}
+	attribute_origin(ops, by, room, e);
+	attribute_weaken(e, ATTRIBUTION_INFERRED, by_script);
+}
+
+void attribute_origin(const struct attribute_ops *ops, const struct origin *o,
+		      struct attribution_room *room, struct mail_event *e)
+{
+	if (o->why == ST_BY_SERVER) {
+		set_server(ops, o, room, e);
+	} else if (o->why == ST_BY_CGI && !o->request) {
+		/* what came before may be another request's */
+		attribute_no_speaker(e);
+	} else {
+		if (o->why == ST_BY_CGI)
+			set_cgi(ops, o, room, e);
+		else
+			set_engine(ops, o, room, e);
+		doubt_server(ops, o, e);
+	}
 }

@@ -22,8 +22,10 @@ int lineage_origin(struct correlate *c, const struct record *r)
 		return -EEXIST;
 	}
 	parent = origin_get(c, o->parent);
-	if (!parent)
+	if (!parent) {
+		o->parent_lost = o->parent;
 		o->parent = 0;
+	}
 	origin_inherit(o, parent);
 	HASH_ADD(hh, c->origins, id, sizeof(o->id), o);
 	c->origin_count++;
@@ -32,7 +34,7 @@ int lineage_origin(struct correlate *c, const struct record *r)
 	o->refs = 1;
 	if (raw->child.tgid) {
 		t = task_add(c, &raw->child, NULL, raw->h.time, o->id, 0);
-	} else if (raw->why == ST_BY_EXEC || raw->why == ST_BY_CGI) {
+	} else if (raw->why == ST_BY_EXEC || raw->why == ST_BY_CGI || raw->why == ST_BY_SERVER) {
 		t = task_add(c, &raw->h.task, NULL, raw->h.time, o->id, 0);
 	} else {
 		/* held until the connection's end, see correlate_connect() */

@@ -309,7 +309,8 @@ static void inherit(struct origin *o, const struct origin *from)
 	bool script = o->script != NULL;
 
 	if (memcmp(&from->child, &o->worker, sizeof(o->worker)) ||
-	    memcmp(&from->exe, &o->exe, sizeof(o->exe)) || from->unreadable || o->unreadable)
+	    memcmp(&from->exe, &o->exe, sizeof(o->exe)) || from->unreadable || o->unreadable ||
+	    o->why == ST_BY_SERVER)
 		return;
 	if (o->sapi == ST_SAPI_NONE)
 		o->sapi = from->sapi;
