@@ -169,21 +169,26 @@ static struct origin *add(struct scene *s, const struct rec *r)
 	return o;
 }
 
-/* The start of a CGI program, id 1. */
-static void add_start(struct scene *s, const char *block, size_t len)
+/* The start of a CGI program, id 1, by a server that carries `parent`. */
+static void add_start_of(struct scene *s, uint64_t parent, const char *block, size_t len)
 {
 	struct rec r;
 	struct st_env *e;
 	struct record record;
 	struct origin *o;
 
-	begin(&r, 1, 0)->why = ST_BY_CGI;
+	begin(&r, 1, parent)->why = ST_BY_CGI;
 	o = add(s, &r);
 	e = rec_begin(&r, ST_ENV, sizeof(*e), (struct st_task){.tgid = 100}, 1);
 	e->total = (uint32_t)len;
 	e->env = rec_bytes(&r, block, len);
 	record = rec_record(&r);
 	assert_int_equal(origin_environment(o, &record), 0);
+}
+
+static void add_start(struct scene *s, const char *block, size_t len)
+{
+	add_start_of(s, 0, block, len);
 }
 
 #define ENV                                                                                        \
@@ -314,6 +319,83 @@ static void a_web_server_of_a_login(void **state)
 	s->injection.loginuid = 1005;
 	assert_int_equal(sent(s)->attribution, ATTRIBUTION_INFERRED);
 	assert_non_null(strstr(s->event.reason, "a login started the web server"));
+}
+
+static void add_request(struct scene *s, uint64_t id, uint64_t parent, enum st_sapi sapi,
+			const char *script)
+{
+	struct st_origin *raw;
+	struct rec r;
+
+	raw = begin(&r, id, parent);
+	raw->sapi = (uint8_t)sapi;
+	raw->flags = ST_O_REQUEST | ST_O_SCRIPT_SG;
+	raw->script = raw->included = rec_text(&r, script);
+	raw->frames = 1;
+	raw->frame[0] = (struct st_frame){.type = ST_FRAME_USER, .line = 4, .file = raw->script};
+	add(s, &r);
+}
+
+static void a_web_server_of_a_script(void **state)
+{
+	static const char block[] = ENV "SCRIPT_FILENAME=/srv/cgi/x.pl";
+	static const struct {
+		const char *name;
+		uint32_t uid; /* of the server */
+		uint64_t sent_by;
+		enum attribution attribution;
+		enum source source;
+		const char *script;
+	} cases[] = {
+		{"root's, CGI", 0, 1, ATTRIBUTION_EXACT, SOURCE_SCRIPT, "/srv/cgi/x.pl"},
+		{"root's, request", 0, 6, ATTRIBUTION_EXACT, SOURCE_SCRIPT, "/srv/b/i.php"},
+		{"root's, command line", 0, 7, ATTRIBUTION_EXACT, SOURCE_CLI, "/srv/b/cli.php"},
+		{"root's, no request", 0, 5, ATTRIBUTION_NONE, SOURCE_UNKNOWN, NULL},
+		{"a user's, CGI", 33, 1, ATTRIBUTION_INFERRED, SOURCE_SCRIPT, "/srv/cgi/x.pl"},
+		{"a user's, request", 33, 6, ATTRIBUTION_INFERRED, SOURCE_SCRIPT, "/srv/b/i.php"},
+		{"a user's, no request", 33, 5, ATTRIBUTION_INFERRED, SOURCE_SCRIPT,
+		 "/srv/a/evil.php"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < array_size(cases); i++) {
+		const struct mail_event *e;
+		struct st_origin *raw;
+		struct rec r;
+		_scene_;
+
+		add_request(s, 4, 0, ST_SAPI_FPM, "/srv/a/evil.php");
+		raw = begin(&r, 5, 4);
+		raw->why = ST_BY_SERVER;
+		raw->uid = cases[i].uid;
+		add(s, &r);
+		add_start_of(s, 5, block, sizeof(block));
+		add_request(s, 6, 5, ST_SAPI_APACHE2HANDLER, "/srv/b/i.php");
+		add_request(s, 7, 5, ST_SAPI_CLI, "/srv/b/cli.php");
+		s->injection.origin = s->host.origin[cases[i].sent_by];
+		e = sent(s);
+		if (e->attribution != cases[i].attribution || e->source != cases[i].source ||
+		    !!e->script != !!cases[i].script ||
+		    (e->script && strcmp(e->script, cases[i].script)) ||
+		    (e->attribution == ATTRIBUTION_INFERRED &&
+		     !strstr(e->reason, "a script started the web server")))
+			fail_msg("%s: %d, '%s', %s", cases[i].name, (int)e->attribution, e->script,
+				 e->reason ? e->reason : "no reason");
+	}
+}
+
+/* Perhaps it was such a server. */
+static void what_started_it_was_lost(void **state)
+{
+	static const char block[] = ENV "SCRIPT_FILENAME=/srv/cgi/x.pl";
+	_scene_;
+
+	(void)state;
+	add_start(s, block, sizeof(block));
+	assert_int_equal(sent(s)->attribution, ATTRIBUTION_EXACT);
+	s->host.origin[1]->parent_lost = true;
+	assert_int_equal(sent(s)->attribution, ATTRIBUTION_INFERRED);
+	assert_non_null(strstr(s->event.reason, "lost"));
 }
 
 /* php-cgi, of which its memory names a script. */
@@ -489,6 +571,8 @@ int main(void)
 		cmocka_unit_test(php_as_cgi_at_its_end),
 		cmocka_unit_test(a_name_that_stands_twice),
 		cmocka_unit_test(a_web_server_of_a_login),
+		cmocka_unit_test(a_web_server_of_a_script),
+		cmocka_unit_test(what_started_it_was_lost),
 		cmocka_unit_test(a_request_that_is_claimed),
 		cmocka_unit_test(php_cgi_by_hand),
 		cmocka_unit_test(unreadable),

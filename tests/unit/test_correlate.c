@@ -829,6 +829,32 @@ static void nonsense_is_counted(void **state)
 	world_free(w);
 }
 
+static void a_server_and_who_started_it(void **state)
+{
+	struct world *w = world_new(&mta_postfix);
+	const struct origin *o;
+	uint64_t script, server, lost;
+
+	(void)state;
+	script = sim_origin(&w->sim, 100, 200, "/a.php", ST_SAPI_FPM, ST_BY_FORK);
+	server = sim_origin(&w->sim, 200, 200, "", ST_SAPI_NONE, ST_BY_SERVER);
+	sim_exit(&w->sim, 100, 0);
+	o = correlate_origin(w->c, server);
+	assert_non_null(o); /* the server has it */
+	assert_int_equal(o->parent, script);
+	assert_false(o->parent_lost);
+	assert_null(o->frames[0].file); /* of the script's it has nothing */
+	sim_exit(&w->sim, 200, 0);
+	assert_null(correlate_origin(w->c, server));
+	assert_null(correlate_origin(w->c, script));
+	w->sim.task[400].origin = 1000; /* whose record was lost */
+	lost = sim_origin(&w->sim, 400, 300, "/b.php", ST_SAPI_FPM, ST_BY_FORK);
+	o = correlate_origin(w->c, lost);
+	assert_int_equal(o->parent, 0);
+	assert_true(o->parent_lost);
+	world_free(w);
+}
+
 static void many_waiting_messages_are_bounded(void **state)
 {
 	struct world *w = world_new(&mta_postfix);
@@ -1206,6 +1232,7 @@ int main(void)
 		cmocka_unit_test(exim_smtp_by_the_daemon),
 		cmocka_unit_test(two_queues_are_kept_apart),
 		cmocka_unit_test(nonsense_is_counted),
+		cmocka_unit_test(a_server_and_who_started_it),
 		cmocka_unit_test(many_waiting_messages_are_bounded),
 		cmocka_unit_test(qmail_names_never_cross),
 		cmocka_unit_test(qmail_names_never_cross_when_records_are_lost),

@@ -335,7 +335,7 @@ static void doubt_server(const struct attribute_ops *ops, const struct origin *o
 		}
 		if (o->parent_lost)
 			attribute_weaken(e, ATTRIBUTION_INFERRED,
-					 "the record of what started its web server was lost");
+					 "the record of what started it was lost");
 		if (o->why == ST_BY_SERVER)
 			return;
 		o = o->parent ? ops->origin(ops->arg, o->parent) : NULL;
