@@ -407,6 +407,10 @@ ROWS = [
                       "QUERY_STRING=way={way}&t={t}", "php-cgi"),
         sites=(2,), source="script", attribution="inferred", why="no web server was seen to start it",
         over=(("url.domain", "shop.test"), ("client.ip", "203.0.113.66"))),
+    # one that his own web server wrote
+    web("fpm", "own-server", name="forge-own-server", included=False, attribution="inferred", why="a script started the web server",
+        over=(("file.path", "{primary}.d/x.sh"), ("spamtrace.culprit.file", "{primary}.d/x.sh"), ("spamtrace.culprit.line", None),
+              ("client.ip", "127.0.0.1"))),
     # a FastCGI request that no web server made, to his own pool: the script and the uid are true
     cli("forge-fastcgi", ("sh", "-c", "env -i REQUEST_METHOD=GET SCRIPT_FILENAME={primary} HTTP_HOST=blog.test "
                           "DOCUMENT_ROOT=/var/www/vhosts/blog.test/httpdocs REMOTE_ADDR=203.0.113.66 "

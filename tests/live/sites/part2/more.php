@@ -64,6 +64,28 @@ function symfony($dsn)
     return [$mailer, $email];
 }
 
+// A web server of one's own, for one request of a program that sends.
+function own_server()
+{
+    global $sendmail;
+    $dir = __FILE__ . '.d';
+    $modules = implode("\n", array_map(fn($m) => "LoadModule {$m}_module /usr/lib/apache2/modules/mod_$m.so",
+        ['mpm_prefork', 'authz_core', 'alias', 'cgi']));
+    $port = 20000 + getmypid() % 10000;
+    $text = message_file();
+    @mkdir($dir);
+    file_put_contents("$dir/x.sh", "#!/bin/sh\n$sendmail -t -i <$text\nprintf 'Content-Type: text/plain\\n\\nsent\\n'\n");
+    chmod("$dir/x.sh", 0755);
+    file_put_contents("$dir/conf", "ServerRoot $dir\nPidFile $dir/pid\nDefaultRuntimeDir $dir\nErrorLog $dir/error\n" .
+        "$modules\nListen 127.0.0.1:$port\nServerName shop.test\nDocumentRoot " . __DIR__ . "\nScriptAlias /x $dir/x.sh\n");
+    $server = proc_open(['/usr/sbin/apache2', '-X', '-f', "$dir/conf"], [], $pipes);
+    for ($i = 0; $i < 1000 && @file_get_contents("http://127.0.0.1:$port/x") !== "sent\n"; $i++) {
+        usleep(10000);
+    }
+    proc_terminate($server, 9);
+    proc_close($server);
+}
+
 class Late
 {
     public $send;
@@ -213,6 +235,9 @@ switch ($way) {
         usleep(100000);
         mail($rcpt, "[$t] offer", "body of $t\n", $head); // way:finished
         exit;
+    case 'own-server':
+        own_server(); // way:own-server
+        break;
     case 'nohup':
         exec("nohup $sendmail -t -i <" . message_file() . ' >/dev/null 2>&1 &'); // way:nohup
         break;
