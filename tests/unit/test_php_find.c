@@ -7,6 +7,8 @@
 #include <cmocka.h>
 
 #include <errno.h>
+#include <fcntl.h>
+#include <ftw.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -15,7 +17,7 @@
 
 #include "base/cleanup.h"
 #include "engine_file.h"
-#include "kernel/php_find.h"
+#include "kernel/php_find_internal.h"
 
 /* A file is read once; what is no engine, or gone, is said to be that. */
 static void test_finder(void **state)
@@ -109,11 +111,113 @@ static void test_finder_replaced(void **state)
 	assert_int_equal(php_finder_count(f), 1);
 }
 
+static char dir[] = "/tmp/st-php-find-XXXXXX";
+
+/* Where files are mapped, the first one lowest: as /proc/PID/maps has them. */
+#define PLACE ((size_t)0x10000)
+static char *places;
+static unsigned placed;
+
+static int setup_maps(void **state)
+{
+	(void)state;
+	strcpy(dir + strlen(dir) - 6, "XXXXXX");
+	placed = 0;
+	places = mmap(NULL, 16 * PLACE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	return places != MAP_FAILED && mkdtemp(dir) ? 0 : -1;
+}
+
+static int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
+{
+	(void)st;
+	(void)type;
+	(void)ftw;
+	return remove(path);
+}
+
+static int teardown_maps(void **state)
+{
+	(void)state;
+	return munmap(places, 16 * PLACE) || nftw(dir, remove_one, 8, FTW_DEPTH | FTW_PHYS);
+}
+
+/* Maps a new file of that name `times` times; returns where. */
+static const char *map_file(const char *name, const void *bytes, size_t size, unsigned times)
+{
+	const char *at = places + placed * PLACE;
+	char path[128];
+	_close_ int fd = -1;
+
+	snprintf(path, sizeof(path), "%s/%s", dir, name);
+	fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
+	assert_true(fd >= 0);
+	assert_int_equal(write(fd, bytes, size), size);
+	for (unsigned i = 0; i < times; i++)
+		assert_ptr_not_equal(mmap(places + placed++ * PLACE, size, PROT_READ,
+					  MAP_PRIVATE | MAP_FIXED, fd, 0),
+				     MAP_FAILED);
+	return at;
+}
+
+static void map_plain(unsigned first, unsigned count)
+{
+	for (unsigned i = first; i < first + count; i++) {
+		char name[32];
+
+		snprintf(name, sizeof(name), "libphp%u.so", i);
+		map_file(name, name, sizeof(name), 1);
+	}
+}
+
+/* A server may map files that are called as a module and are none. */
+static void test_module(void **state)
+{
+	__attribute__((cleanup(php_finder_freep))) struct php_finder *f =
+		php_finder_new(NULL, NULL);
+	struct recipe r = {.version = "8.2.36", .symbols = BASE_SYMBOLS};
+	struct php_process process;
+	const char *at;
+	struct elf e;
+
+	(void)state;
+	assert_non_null(f);
+	make(&e, &r);
+	map_file("other.so", "other", 5, 1);
+	map_plain(0, 2);
+	map_file("libphp7.so.old", "old", 3, 5);
+	at = map_file("libphp.so", e.bytes, e.size, 2);
+	assert_int_equal(php_finder_process(f, getpid(), true, &process), 0);
+	assert_true(process.engine->image.module);
+	assert_int_equal(process.base, (uintptr_t)at);
+}
+
+/* Whoever maps more of them is not looked at for ever. */
+static void test_many_modules(void **state)
+{
+	__attribute__((cleanup(php_finder_freep))) struct php_finder *f =
+		php_finder_new(NULL, NULL);
+	struct recipe r = {.version = "8.2.36", .symbols = BASE_SYMBOLS};
+	struct php_process process;
+	struct elf e;
+
+	(void)state;
+	assert_non_null(f);
+	make(&e, &r);
+	map_plain(0, 4);
+	map_file("libphp.so", e.bytes, e.size, 1);
+	map_plain(4, 4);
+	assert_int_equal(php_finder_process(f, getpid(), true, &process), -ENOENT);
+	assert_int_equal(php_finder_count(f), 0);
+	assert_true(f->plain_count <= 5); /* with this program */
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_finder),
 		cmocka_unit_test(test_finder_replaced),
+		cmocka_unit_test_setup_teardown(test_module, setup_maps, teardown_maps),
+		cmocka_unit_test_setup_teardown(test_many_modules, setup_maps, teardown_maps),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

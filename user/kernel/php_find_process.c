@@ -16,6 +16,9 @@
 static const char *const module_names[] = {"libphp*.so*", "mod_php*.so*"};
 
 #define MAX_MAPS_LINES 65536
+/* A server maps one such file, several times. Anybody's process can map as many as it likes, each
+ * of which would be read. */
+#define MAX_CANDIDATES 4
 
 /* Field 26 of /proc/PID/stat, mm->start_code; the name in field 2 may hold anything. */
 static int read_start_code(pid_t pid, __u64 *out)
@@ -54,49 +57,86 @@ static bool names_module(const char *path)
 	return false;
 }
 
-/*
- * The first mapping of a module with an engine. /proc/PID/map_files leads to the very file, even if
- * it was replaced or is in another mount namespace; where the kernel refuses that, the path does.
- */
+struct mapping {
+	unsigned long long start, end, offset;
+	struct st_inode file;
+	const char *name;
+};
+
+/* "start-end r-xp offset major:minor inode   /name\n". False: no file is mapped there. */
+static bool parse_mapping(char *line, struct mapping *out)
+{
+	char *name = strchr(line, '/'), *p;
+
+	if (!name)
+		return false;
+	name[strcspn(name, "\n")] = '\0';
+	*out = (struct mapping){.start = strtoull(line, &p, 16), .name = name};
+	out->end = strtoull(p + 1, &p, 16);
+	if (strlen(p) < 6)
+		return false;
+	out->offset = strtoull(p + 6, &p, 16);
+	out->file.dev = (__u32)strtoul(p, &p, 16) << 20;
+	if (*p == ':')
+		out->file.dev |= (__u32)strtoul(p + 1, &p, 16);
+	out->file.ino = strtoull(p, NULL, 10);
+	return true;
+}
+
+/* /proc/PID/map_files leads to the very file, even if it was replaced or is in another mount
+ * namespace; where the kernel refuses that, the path does. */
+static int look_at_module(struct php_finder *f, pid_t pid, const struct mapping *m,
+			  const struct php_engine **out)
+{
+	char path[4096 + 64];
+	int err;
+
+	snprintf(path, sizeof(path), "/proc/%d/map_files/%llx-%llx", (int)pid, m->start, m->end);
+	err = php_finder_file(f, path, m->name, pid, true, out);
+	if (!err || err == -ENOENT || err == -ENOMEM)
+		return err;
+	snprintf(path, sizeof(path), "/proc/%d/root%s", (int)pid, m->name);
+	return php_finder_file(f, path, m->name, pid, true, out);
+}
+
+static bool is_among(const struct st_inode *files, size_t count, const struct st_inode *file)
+{
+	for (size_t i = 0; i < count; i++)
+		if (inode_equal(&files[i], file))
+			return true;
+	return false;
+}
+
+/* The first mapping of a module with an engine. */
 static int find_module(struct php_finder *f, pid_t pid, const struct php_engine **engine,
 		       uint64_t *base)
 {
+	struct st_inode seen[MAX_CANDIDATES];
+	size_t seen_count = 0, size = 0;
 	char path[64];
 	_fclose_ FILE *maps = NULL;
 	_free_ char *line = NULL;
-	size_t size = 0;
 
 	snprintf(path, sizeof(path), "/proc/%d/maps", (int)pid);
 	maps = fopen(path, "re");
 	if (!maps)
 		return errno == ENOENT ? -ESRCH : -errno;
 	for (unsigned n = 0; n < MAX_MAPS_LINES && getline(&line, &size, maps) > 0; n++) {
-		unsigned long long start, end, offset;
-		char *name = strchr(line, '/'), open_path[4096 + 64], *p;
+		struct mapping m;
 		int err;
 
-		if (!name)
+		/* a file has several mappings */
+		if (!parse_mapping(line, &m) || !names_module(m.name) ||
+		    is_among(seen, seen_count, &m.file))
 			continue;
-		start = strtoull(line, &p, 16);
-		end = strtoull(p + 1, &p, 16);
-		if (strlen(p) < 6)
-			continue;
-		offset = strtoull(p + 6, NULL, 16); /* behind " r-xp " */
-		name[strcspn(name, "\n")] = '\0';
-		if (!names_module(name))
-			continue;
-		snprintf(open_path, sizeof(open_path), "/proc/%d/map_files/%llx-%llx", (int)pid,
-			 start, end);
-		err = php_finder_file(f, open_path, name, pid, true, engine);
-		if (err && err != -ENOENT && err != -ENOMEM) {
-			snprintf(open_path, sizeof(open_path), "/proc/%d/root%s", (int)pid, name);
-			err = php_finder_file(f, open_path, name, pid, true, engine);
-		}
-		if (err == -ENOENT)
-			continue;
-		if (!err && *engine)
-			*base = start - offset - (*engine)->image.map_vaddr;
-		return err;
+		if (seen_count == MAX_CANDIDATES)
+			return -ENOENT;
+		seen[seen_count++] = m.file;
+		err = look_at_module(f, pid, &m, engine);
+		if (!err)
+			*base = m.start - m.offset - (*engine)->image.map_vaddr;
+		if (err != -ENOENT)
+			return err;
 	}
 	return -ENOENT;
 }
