@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/log.h"
 #include "engine_file.h"
 #include "kernel/php_find_internal.h"
 
@@ -109,6 +110,90 @@ static void test_finder_replaced(void **state)
 	assert_ptr_equal(e, same);
 	assert_false(e->gone);
 	assert_int_equal(php_finder_count(f), 1);
+}
+
+static unsigned told;
+
+static void count_told(void)
+{
+	told++;
+}
+
+/* A new file of an owner. */
+static int find_owned(struct php_finder *f, const struct elf *e, uid_t owner)
+{
+	_close_ int fd = file_of(e->bytes, e->size);
+	const struct php_engine *found;
+	char path[64];
+
+	assert_int_equal(fchown(fd, owner, (gid_t)-1), 0);
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	return php_finder_path(f, path, &found);
+}
+
+/* Whoever makes one PHP program after another has so many of them known; root's always are. */
+static void test_many_untrusted(void **state)
+{
+	__attribute__((cleanup(php_finder_freep))) struct php_finder *f =
+		php_finder_new(NULL, NULL);
+	struct recipe r = {.version = "8.2.36", .symbols = BASE_SYMBOLS, .interp = true};
+	uid_t customer = geteuid() ? geteuid() : 12345;
+	struct elf e;
+
+	(void)state;
+	assert_non_null(f);
+	make(&e, &r);
+	told = 0;
+	log_before = count_told;
+	if (!geteuid())
+		for (size_t i = 0; i < MAX_UNTRUSTED; i++)
+			assert_int_equal(find_owned(f, &e, 0), 0);
+	for (size_t i = 0; i < MAX_UNTRUSTED; i++)
+		assert_int_equal(find_owned(f, &e, customer), 0);
+	assert_int_equal(told, 0);
+	for (size_t i = 0; i < 3; i++)
+		assert_int_equal(find_owned(f, &e, customer), -ENOENT);
+	assert_int_equal(told, 1);
+	assert_int_equal(f->plain_count, 3);
+	if (!geteuid())
+		assert_int_equal(find_owned(f, &e, 0), 0);
+	log_before = NULL;
+}
+
+/* Another file in the place of one of them needs no number. */
+static void test_untrusted_replaced(void **state)
+{
+	__attribute__((cleanup(php_finder_freep))) struct php_finder *f =
+		php_finder_new(NULL, NULL);
+	struct recipe r = {.version = "8.2.36", .symbols = BASE_SYMBOLS, .interp = true};
+	uid_t customer = geteuid() ? geteuid() : 12345;
+	const struct php_engine *one, *same;
+	_close_ int fd = -1;
+	char path[64];
+	struct elf e;
+
+	(void)state;
+	assert_non_null(f);
+	make(&e, &r);
+	fd = file_of(e.bytes, e.size);
+	assert_int_equal(fchown(fd, customer, (gid_t)-1), 0);
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	assert_int_equal(php_finder_path(f, path, &one), 0);
+	while (!find_owned(f, &e, customer))
+		;
+	assert_int_equal(php_finder_count(f), MAX_UNTRUSTED);
+	r.version = "7.4.33";
+	make(&e, &r);
+	rewrite(fd, e.bytes, e.size);
+	assert_int_equal(php_finder_path(f, path, &same), 0);
+	assert_ptr_equal(one, same);
+	assert_string_equal(one->image.version, "7.4.33");
+	/* and one whose file has gone leaves none */
+	rewrite(fd, "#!/bin/sh\n", 10);
+	assert_int_equal(php_finder_path(f, path, &same), -ENOENT);
+	assert_true(one->gone);
+	assert_int_equal(find_owned(f, &e, customer), -ENOENT);
+	assert_int_equal(php_finder_count(f), MAX_UNTRUSTED);
 }
 
 static char dir[] = "/tmp/st-php-find-XXXXXX";
@@ -216,6 +301,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_finder),
 		cmocka_unit_test(test_finder_replaced),
+		cmocka_unit_test(test_many_untrusted),
+		cmocka_unit_test(test_untrusted_replaced),
 		cmocka_unit_test_setup_teardown(test_module, setup_maps, teardown_maps),
 		cmocka_unit_test_setup_teardown(test_many_modules, setup_maps, teardown_maps),
 	};

@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 
 #include "base/cleanup.h"
+#include "base/log.h"
 #include "kernel/php_find_internal.h"
 #include "kernel/procfs.h"
 
@@ -118,6 +119,25 @@ void php_finder_replaced(struct php_finder *f, const struct file_id *now)
 		end_engine(f, e);
 }
 
+/* Those whose file is not there any more count: their numbers are not given again. */
+static bool is_room_for_untrusted(const struct php_finder *f)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < f->engine_count; i++)
+		count += f->engines[i]->image.untrusted;
+	return count < MAX_UNTRUSTED;
+}
+
+static void tell_no_room(struct php_finder *f)
+{
+	if (!f->told)
+		log_warn("more than %d PHP programs that are not root's: those beyond are told as "
+			 "other programs are",
+			 MAX_UNTRUSTED);
+	f->told = true;
+}
+
 /* The engine that `e` was is nobody's: its number goes to the one that has its inode now. */
 static int replace_engine(struct php_finder *f, struct php_engine *e, const char *path,
 			  const struct php_image *image)
@@ -208,6 +228,11 @@ static int read_file(struct php_finder *f, int fd, const char *path, pid_t pid, 
 	}
 	if (!procfs_is_root((uint32_t)pid, image.owner))
 		php_image_distrust(&image);
+	if (!e && image.untrusted && !is_room_for_untrusted(f)) {
+		tell_no_room(f);
+		note_plain(f, id);
+		return -ENOENT;
+	}
 	if (e && !e->gone && same_image(&e->image, &image))
 		err = 0;
 	else if (!(err = e ? replace_engine(f, e, path, &image)

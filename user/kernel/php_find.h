@@ -71,7 +71,9 @@ int php_finder_scan_processes(struct php_finder *f,
  */
 int php_finder_process(struct php_finder *f, pid_t pid, bool fresh, struct php_process *out);
 
-/* A file: 0, -ENOENT when it holds no engine, or another -errno. *out is owned by the finder. */
+/* A file: 0, -ENOENT when it holds no engine, or another -errno. *out is owned by the finder. Of
+ * files that are not root's 128 engines are remembered; what is said of the others is -ENOENT, and
+ * that once to the person. */
 int php_finder_path(struct php_finder *f, const char *path, const struct php_engine **out);
 /* The same, of a file that is open, O_PATH will do: `path` is what `pid`, in whose root it is,
  * calls it. */

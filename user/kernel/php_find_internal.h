@@ -8,6 +8,9 @@
 /* Both caches only save work: they are emptied when they are full. */
 #define MAX_CACHED 4096
 
+/* Engines whose file is not root's: anybody can make as many as he likes. */
+#define MAX_UNTRUSTED 128
+
 /* A program that was looked at: what runs there. One entry per exec, shared by its forked children.
  */
 struct seen {
@@ -21,6 +24,7 @@ struct php_finder {
 	void *ctx;
 	struct php_engine **engines;
 	size_t engine_count;
+	bool told;             /* that there are more than MAX_UNTRUSTED */
 	struct file_id *plain; /* files that hold no engine */
 	size_t plain_count;
 	struct seen *seen;

@@ -360,6 +360,7 @@ static int open_image(int fd, bool suspected, struct php_image *out)
 void php_image_distrust(struct php_image *image)
 {
 	image->st.usable = 0;
+	image->untrusted = true;
 	refuse(image, "its file is not root's and may show what its owner likes");
 }
 

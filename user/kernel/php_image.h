@@ -17,8 +17,9 @@
 struct php_image {
 	struct st_php_image st;           /* what the kernel side gets; st.usable is the verdict */
 	const struct php_layout_row *row; /* NULL: no row for this version */
-	bool module; /* a shared library that a server loads (libphp), not a program */
-	bool zts;    /* thread safe build: its globals are per thread, nothing reads them yet */
+	bool module;    /* a shared library that a server loads (libphp), not a program */
+	bool untrusted; /* its file is not root's: php_image_distrust() */
+	bool zts;       /* thread safe build: its globals are per thread, nothing reads them yet */
 	uint64_t map_vaddr; /* p_vaddr - p_offset of the first PT_LOAD: base = start - offset -
 			       this, of any mapping in it */
 	uint64_t execute_script, request_shutdown; /* where php_execute_script() and
