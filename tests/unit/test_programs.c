@@ -16,13 +16,14 @@
 
 #include "base/log.h"
 #include "base/cleanup.h"
+#include "kernel/php_find_internal.h"
 #include "kernel/programs_internal.h"
 
-static struct st_inode held[64];
-static uint32_t role[64];
+static struct st_inode held[1024];
+static uint32_t role[1024];
 static size_t used, room;
 static int fails; /* what the kernel answers, 0: it works */
-static unsigned asked, told;
+static unsigned asked, told, images;
 
 static size_t place(const struct st_inode *exe)
 {
@@ -79,8 +80,10 @@ bool probe_had_no_room(struct probe *p)
 int probe_set_image(struct probe *p, uint32_t index, const struct st_php_image *image)
 {
 	(void)p;
-	(void)index;
 	(void)image;
+	if (index >= ST_MAX_IMAGES)
+		return -E2BIG;
+	images++;
 	return 0;
 }
 
@@ -158,7 +161,7 @@ static int setup(void **state)
 	used = 0;
 	room = 64;
 	fails = 0;
-	asked = told = 0;
+	asked = told = images = 0;
 	log_before = count_told;
 	return programs_new(NULL, (struct programs **)state);
 }
@@ -423,6 +426,45 @@ static void test_numbers_begin_anew(void **state)
 	assert_int_equal(programs_by_id(p, 2)->inode.ino, 2);
 }
 
+/* Engines of files that nobody reads here. */
+static void know_engines(struct programs *p, unsigned count, bool module)
+{
+	struct php_finder *f = p->finder;
+
+	f->engines = reallocarray(f->engines, f->engine_count + count, sizeof(void *));
+	assert_non_null(f->engines);
+	while (count--) {
+		struct php_engine *e = calloc(1, sizeof(*e));
+
+		assert_non_null(e);
+		e->index = (unsigned)f->engine_count;
+		e->inode = inode(1000 + e->index);
+		e->image.st.usable = 1;
+		e->image.module = module;
+		e->path = strdup("/opt/php");
+		f->engines[f->engine_count++] = e;
+	}
+}
+
+/* More engines than there are numbers for: that is said once, and all have their role. */
+static void test_many_engines(void **state)
+{
+	struct programs *p = *state;
+
+	room = array_size(held);
+	know_engines(p, ST_MAX_IMAGES, false);
+	programs_rescan(p);
+	assert_int_equal(told, 0);
+	know_engines(p, 2, true);
+	know_engines(p, 2, false);
+	programs_rescan(p);
+	programs_rescan(p);
+	assert_int_equal(images, ST_MAX_IMAGES);
+	assert_int_equal(told, 1);
+	assert_true(watched(1000 + ST_MAX_IMAGES + 3, ST_ROLE_PHP));
+	assert_false(watched(1000 + ST_MAX_IMAGES, ST_ROLE_PHP));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -438,6 +480,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_replaced_for_ever, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_full, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_numbers_begin_anew, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_many_engines, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -35,7 +35,8 @@ struct programs {
 	struct node *by_inode;
 	struct node *by_id; /* by hh_id, those that are forgotten as well; the oldest first */
 	uint32_t last_id;
-	bool full; /* and that was told; until one finds room again */
+	bool full;          /* and that was told; until one finds room again */
+	bool image_refused; /* by the kernel side, and that was told */
 	struct php_finder *finder;
 	const struct mta *preferred[MAX_PREFERRED];
 	size_t preferred_count;

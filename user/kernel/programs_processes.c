@@ -16,16 +16,21 @@
 /* A server that is so young may still be loading its modules, or loading them again. */
 #define YOUNG_SECONDS 10
 
+/* Told once: a module is tried again at every look. */
 static void set_image(struct programs *p, const struct php_engine *e)
 {
 	struct st_php_image image = e->image.st;
+	int err;
 
-	if (e->index == MAX_WATCHED)
+	image.called = e->index < MAX_WATCHED && p->watch[e->index] == WATCH_CALLS;
+	err = probe_set_image(p->probe, e->index, &image);
+	if (err == -E2BIG && !p->image_refused)
 		log_warn("more than %d programs hold PHP: messages of the others are attributed by "
 			 "other evidence",
 			 MAX_WATCHED);
-	image.called = e->index < MAX_WATCHED && p->watch[e->index] == WATCH_CALLS;
-	probe_set_image(p->probe, e->index, &image);
+	else if (err && !p->image_refused)
+		log_err(err, "%s: its memory cannot be read", e->path);
+	p->image_refused |= err != 0;
 }
 
 /*
