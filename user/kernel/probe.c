@@ -298,6 +298,8 @@ void probe_free(struct probe *p)
 		return;
 	for (size_t i = 0; i < p->links; i++)
 		bpf_link__destroy(p->link[i]);
+	for (size_t i = 0; i < p->engine_links; i++)
+		bpf_link__destroy(p->engine_link[i].link);
 	ring_buffer__free(p->ring);
 	spamtrace__destroy(p->skel);
 	free(p);

@@ -46,8 +46,8 @@ int probe_attach(struct probe *p, int *exit_status);
 /*
  * Watches the calls of an engine whose memory is not trusted. `index`: of its image. `path`: its
  * file, for the time of the call; where in it php_execute_script() and php_request_shutdown() are,
- * 0 for what is not known. 0, -ENOENT (one of them is not known, or uprobes were refused) or
- * -errno.
+ * 0 for what is not known. 0, -ENOENT (one of them is not known, or uprobes were refused), -ENOSPC
+ * (64 are watched) or -errno.
  */
 int probe_attach_engine(struct probe *p, uint32_t index, const char *path, uint64_t execute_script,
 			uint64_t request_shutdown);

@@ -24,7 +24,6 @@ static int keep_link(struct probe *p, struct bpf_link *link, size_t first)
 	int err = link ? -ENOSPC : -errno;
 
 	if (link && p->links < MAX_LINKS) {
-		p->link_of[p->links] = 0;
 		p->link[p->links++] = link;
 		return 0;
 	}
@@ -181,7 +180,7 @@ int probe_attach_engine(struct probe *p, uint32_t index, const char *path, uint6
 		{"engine_executes", execute_script, false},
 		{"engine_done", request_shutdown, true},
 	};
-	size_t first = p->links;
+	size_t first = p->engine_links;
 
 	for (size_t i = 0; i < array_size(calls); i++) {
 		LIBBPF_OPTS(bpf_uprobe_opts, opts, .retprobe = calls[i].returns);
@@ -192,19 +191,19 @@ int probe_attach_engine(struct probe *p, uint32_t index, const char *path, uint6
 
 		if (prog && bpf_program__fd(prog) >= 0 && calls[i].at) {
 			errno = ENOSPC;
-			link = p->links < MAX_LINKS
+			link = p->engine_links < MAX_ENGINE_LINKS
 				       ? bpf_program__attach_uprobe_opts(prog, -1, path,
 									 calls[i].at, &opts)
 				       : NULL;
 			err = -errno;
 		}
 		if (!link) {
-			while (p->links > first)
-				bpf_link__destroy(p->link[--p->links]);
+			while (p->engine_links > first)
+				bpf_link__destroy(p->engine_link[--p->engine_links].link);
 			return err;
 		}
-		p->link_of[p->links] = index + 1;
-		p->link[p->links++] = link;
+		p->engine_link[p->engine_links++] =
+			(struct engine_link){.link = link, .index = index};
 		note_attached(p, prog);
 	}
 	if (!p->engines)
@@ -215,13 +214,11 @@ int probe_attach_engine(struct probe *p, uint32_t index, const char *path, uint6
 
 void probe_detach_engine(struct probe *p, uint32_t index)
 {
-	for (size_t i = p->links; i-- > 0;) {
-		if (p->link_of[i] != index + 1)
+	for (size_t i = p->engine_links; i-- > 0;) {
+		if (p->engine_link[i].index != index)
 			continue;
-		bpf_link__destroy(p->link[i]);
-		p->links--;
-		p->link[i] = p->link[p->links];
-		p->link_of[i] = p->link_of[p->links];
+		bpf_link__destroy(p->engine_link[i].link);
+		p->engine_link[i] = p->engine_link[--p->engine_links];
 	}
 }
 

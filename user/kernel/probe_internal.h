@@ -14,8 +14,11 @@
 #include "spamtrace.skel.h"
 #pragma GCC diagnostic pop
 
-#define MAX_LINKS 128
-#define MAX_TEXTS 16
+/* of hooks: half of them are used where most are attached */
+#define MAX_LINKS 64
+/* of engines, two each: anybody's may be watched, so that they take no hook's place */
+#define MAX_ENGINE_LINKS 128
+#define MAX_TEXTS        16
 /* more than there are programs */
 #define MAX_ATTACHED  64
 #define LOOK_SKIPS_NS 100000000ULL
@@ -23,9 +26,13 @@
 struct probe {
 	struct spamtrace *skel;
 	struct ring_buffer *ring;
-	struct bpf_link *link[MAX_LINKS];
-	uint32_t link_of[MAX_LINKS]; /* 1 + the index of the engine that it watches; 0: none */
+	struct bpf_link *link[MAX_LINKS]; /* of hooks */
 	size_t links;
+	struct engine_link {
+		struct bpf_link *link;
+		uint32_t index; /* of the engine */
+	} engine_link[MAX_ENGINE_LINKS];
+	size_t engine_links;
 	const struct bpf_program *attached[MAX_ATTACHED]; /* each once */
 	size_t attached_count;
 	uint64_t skips, skips_at; /* boot ns */
