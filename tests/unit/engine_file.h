@@ -16,6 +16,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#pragma GCC diagnostic ignored "-Wunused-function"
+
 #define BASE_SYMBOLS "executor_globals:0x2000:1800 sapi_globals:0x3000:552 sapi_module:0x4000:280 "
 
 struct recipe {

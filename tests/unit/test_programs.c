@@ -11,19 +11,26 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/log.h"
 #include "base/cleanup.h"
+#include "base/clock.h"
+#include "engine_file.h"
 #include "kernel/php_find_internal.h"
+#include "kernel/procfs.h"
 #include "kernel/programs_internal.h"
 
 static struct st_inode held[1024];
 static uint32_t role[1024];
 static size_t used, room;
 static int fails; /* what the kernel answers, 0: it works */
-static unsigned asked, told, images;
+static unsigned asked, told, images, bases_forgotten;
+static struct st_base_key base_key[64];
+static struct st_base base_value[64];
+static size_t bases, base_room;
 
 static size_t place(const struct st_inode *exe)
 {
@@ -87,19 +94,46 @@ int probe_set_image(struct probe *p, uint32_t index, const struct st_php_image *
 	return 0;
 }
 
+static size_t base_place(const struct st_base_key *key)
+{
+	size_t i = 0;
+
+	while (i < bases && memcmp(&base_key[i], key, sizeof(*key)) != 0)
+		i++;
+	return i;
+}
+
 int probe_set_base(struct probe *p, const struct st_base_key *key, const struct st_base *base)
 {
+	size_t i = base_place(key);
+
 	(void)p;
-	(void)key;
-	(void)base;
+	if (i >= base_room)
+		return -E2BIG;
+	bases += i == bases;
+	base_key[i] = *key;
+	base_value[i] = *base;
 	return 0;
 }
 
 int probe_unset_base(struct probe *p, const struct st_base_key *key)
 {
+	size_t i = base_place(key);
+
 	(void)p;
-	(void)key;
+	if (i == bases)
+		return -ENOENT;
+	bases--;
+	base_key[i] = base_key[bases];
+	base_value[i] = base_value[bases];
 	return 0;
+}
+
+void probe_forget_bases(struct probe *p)
+{
+	(void)p;
+	bases_forgotten++;
+	bases = 0;
 }
 
 int probe_attach_engine(struct probe *p, uint32_t index, const char *path, uint64_t execute_script,
@@ -161,7 +195,9 @@ static int setup(void **state)
 	used = 0;
 	room = 64;
 	fails = 0;
-	asked = told = images = 0;
+	asked = told = images = bases_forgotten = 0;
+	bases = 0;
+	base_room = 64;
 	log_before = count_told;
 	return programs_new(NULL, (struct programs **)state);
 }
@@ -453,8 +489,6 @@ static void test_many_engines(void **state)
 
 	room = array_size(held);
 	know_engines(p, ST_MAX_IMAGES, false);
-	programs_rescan(p);
-	assert_int_equal(told, 0);
 	know_engines(p, 2, true);
 	know_engines(p, 2, false);
 	programs_rescan(p);
@@ -463,6 +497,157 @@ static void test_many_engines(void **state)
 	assert_int_equal(told, 1);
 	assert_true(watched(1000 + ST_MAX_IMAGES + 3, ST_ROLE_PHP));
 	assert_false(watched(1000 + ST_MAX_IMAGES, ST_ROLE_PHP));
+}
+
+/* Of web servers that ended. */
+static void fill_bases(void)
+{
+	struct st_base_key key;
+	struct st_base base = {.base = 1};
+
+	for (memset(&key, 0, sizeof(key)); bases < base_room; key.start_code++)
+		assert_int_equal(probe_set_base(NULL, &key, &base), 0);
+}
+
+static char module_dir[32];
+static struct elf module;
+static char *module_at;
+
+/* Makes this program a web server that has loaded PHP. */
+static int setup_module(void **state)
+{
+	struct recipe r = {.version = "8.2.36", .symbols = BASE_SYMBOLS};
+	char path[64];
+	_close_ int fd = -1;
+
+	make(&module, &r);
+	strcpy(module_dir, "/tmp/st-programs-XXXXXX");
+	if (!mkdtemp(module_dir))
+		return -1;
+	snprintf(path, sizeof(path), "%s/libphp.so", module_dir);
+	fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
+	if (fd < 0 || write(fd, module.bytes, module.size) != (ssize_t)module.size)
+		return -1;
+	module_at = mmap(NULL, module.size, PROT_READ, MAP_PRIVATE, fd, 0);
+	if (module_at == MAP_FAILED || setup(state))
+		return -1;
+	/* of other PHP that runs on this machine */
+	memset(((struct programs *)*state)->told, true, sizeof(((struct programs *)*state)->told));
+	return 0;
+}
+
+static int teardown_module(void **state)
+{
+	char path[64];
+
+	snprintf(path, sizeof(path), "%s/libphp.so", module_dir);
+	return munmap(module_at, module.size) || unlink(path) || rmdir(module_dir) ||
+	       teardown(state);
+}
+
+static struct st_base_key own_key(void)
+{
+	__attribute__((cleanup(php_finder_freep))) struct php_finder *f =
+		php_finder_new(NULL, NULL);
+	struct php_process self;
+
+	assert_int_equal(php_finder_process(f, getpid(), true, &self), 0);
+	return self.key;
+}
+
+/* This program's is there, and none of those that ended. */
+static bool is_restored(const struct st_base_key *key)
+{
+	struct st_base_key dead;
+	size_t i = base_place(key);
+
+	memset(&dead, 0, sizeof(dead));
+	return i < bases && base_value[i].base == (uintptr_t)module_at &&
+	       base_place(&dead) == bases;
+}
+
+/* Web servers that ended give way to one that has started. */
+static void test_bases_of_the_dead(void **state)
+{
+	struct programs *p = *state;
+	struct st_base_key self = own_key();
+
+	if (!programs_is_roots(getpid()))
+		skip();
+	fill_bases();
+	programs_seen(p, getpid(), &self.exe, self.start_code);
+	assert_int_equal(bases_forgotten, 1);
+	assert_true(is_restored(&self));
+	assert_int_equal(told, 0);
+}
+
+/* A process without PHP that is not young, and its program; 0: there is none. */
+static pid_t old_process(struct php_finder *f, struct file_id *exe)
+{
+	_closedir_ DIR *proc = opendir("/proc");
+	uint64_t ticks = (uint64_t)sysconf(_SC_CLK_TCK);
+	uint64_t young = (clock_boot_ns() / 1000000000ULL - 12) * ticks;
+	const struct dirent *entry;
+	struct php_process process;
+
+	while (proc && (entry = readdir(proc))) {
+		pid_t pid = (pid_t)strtol(entry->d_name, NULL, 10);
+		char path[64];
+
+		snprintf(path, sizeof(path), "/proc/%d/exe", (int)pid);
+		if (pid && pid != getpid() && procfs_start((uint32_t)pid) < young &&
+		    !file_id_of_path(path, pid, exe) &&
+		    php_finder_process(f, pid, true, &process) == -ENOENT)
+			return pid;
+	}
+	return 0;
+}
+
+/* Those without PHP are not asked about for ever, and drive out none that runs. */
+static void test_bases_of_the_living(void **state)
+{
+	struct programs *p = *state;
+	struct st_base_key self = own_key(), other;
+	struct file_id file;
+	pid_t pid = old_process(p->finder, &file);
+
+	if (!pid || !programs_is_roots(getpid()))
+		skip();
+	assert_int_equal(programs_add(p, &file, "/usr/sbin/httpd", NULL, ST_ROLE_HTTPD, 0, 0), 1);
+	fill_bases();
+	memset(&other, 0, sizeof(other));
+	other.exe = file.inode;
+	other.start_code = 5;
+	programs_seen(p, pid, &other.exe, other.start_code);
+	assert_int_equal(bases_forgotten, 1);
+	assert_true(is_restored(&self));
+	assert_true(base_place(&other) < bases);
+	assert_int_equal(base_value[base_place(&other)].base, 0);
+	assert_int_equal(p->httpd_count, 1);
+	assert_true(p->httpds[0].none);
+	assert_int_equal(told, 0);
+}
+
+/* More run than there is room for: said once, and the rest of the machine is looked at rarely. */
+static void test_bases_full(void **state)
+{
+	struct programs *p = *state;
+	struct st_base_key self = own_key();
+
+	if (!programs_is_roots(getpid()))
+		skip();
+	base_room = 0;
+	programs_seen(p, getpid(), &self.exe, self.start_code);
+	programs_seen(p, getpid(), &self.exe, self.start_code);
+	assert_int_equal(bases_forgotten, 1);
+	assert_int_equal(told, 1);
+	p->bases_forgotten = 1;
+	base_room = 8;
+	fill_bases();
+	programs_seen(p, getpid(), &self.exe, self.start_code);
+	assert_int_equal(bases_forgotten, 2);
+	assert_true(is_restored(&self));
+	assert_int_equal(told, 1);
 }
 
 int main(void)
@@ -481,6 +666,11 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_full, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_numbers_begin_anew, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_many_engines, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_bases_of_the_dead, setup_module,
+						teardown_module),
+		cmocka_unit_test_setup_teardown(test_bases_of_the_living, setup_module,
+						teardown_module),
+		cmocka_unit_test_setup_teardown(test_bases_full, setup_module, teardown_module),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -73,6 +73,8 @@ bool probe_had_no_room(struct probe *p);
 int probe_set_image(struct probe *p, uint32_t index, const struct st_php_image *image);
 int probe_set_base(struct probe *p, const struct st_base_key *key, const struct st_base *base);
 int probe_unset_base(struct probe *p, const struct st_base_key *key);
+/* All of them: web servers that fork are asked about again. */
+void probe_forget_bases(struct probe *p);
 int probe_set_queue(struct probe *p, const struct st_inode *root,
 		    const struct st_queue_root *value);
 int probe_unset_queue(struct probe *p, const struct st_inode *root);

@@ -73,6 +73,15 @@ int probe_unset_base(struct probe *p, const struct st_base_key *key)
 	return bpf_map_delete_elem(bpf_map__fd(p->skel->maps.php_bases), key) ? -errno : 0;
 }
 
+void probe_forget_bases(struct probe *p)
+{
+	int fd = bpf_map__fd(p->skel->maps.php_bases);
+	struct st_base_key key;
+
+	while (!bpf_map_get_next_key(fd, NULL, &key) && !bpf_map_delete_elem(fd, &key))
+		;
+}
+
 int probe_unset_queue(struct probe *p, const struct st_inode *root)
 {
 	return bpf_map_delete_elem(bpf_map__fd(p->skel->maps.queues), root) ? -errno : 0;

@@ -11,6 +11,7 @@
 #define MAX_PROGRAMS  16384 /* of map programs, and of those that are remembered */
 #define MAX_WATCHED   ST_MAX_IMAGES
 #define MAX_HTTPDS    64
+#define MAX_BASES     1024 /* of map php_bases */
 
 struct node {
 	struct program program;
@@ -37,6 +38,8 @@ struct programs {
 	uint32_t last_id;
 	bool full;          /* and that was told; until one finds room again */
 	bool image_refused; /* by the kernel side, and that was told */
+	bool base_refused;
+	uint64_t bases_forgotten; /* boot ns; 0: never */
 	struct php_finder *finder;
 	const struct mta *preferred[MAX_PREFERRED];
 	size_t preferred_count;

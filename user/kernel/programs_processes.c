@@ -16,6 +16,9 @@
 /* A server that is so young may still be loading its modules, or loading them again. */
 #define YOUNG_SECONDS 10
 
+/* Anybody can start web servers without end: all processes are not looked at for each of them. */
+#define FORGET_BASES_NS 5000000000ULL
+
 /* Told once: a module is tried again at every look. */
 static void set_image(struct programs *p, const struct php_engine *e)
 {
@@ -113,11 +116,56 @@ static void remember_httpd(struct programs *p, const struct st_base_key *key, pi
 		*h = (struct httpd){.key = *key, .pid = pid, .none = none};
 }
 
+/* Anybody's process can map the module: that makes no web server of it. Writes which file it runs,
+ * and a path to that. */
+static bool is_httpd(const struct programs *p, const struct php_process *proc, struct file_id *exe,
+		     char path[64])
+{
+	const struct program *known = programs_by_inode(p, &proc->key.exe);
+
+	snprintf(path, 64, "/proc/%d/exe", (int)proc->pid);
+	return proc->engine->image.module && (!known || known->value.role != ST_ROLE_SCRIPT) &&
+	       programs_is_roots(proc->pid) && !file_id_of_path(path, proc->pid, exe) &&
+	       inode_equal(&exe->inode, &proc->key.exe);
+}
+
+static int set_base_again(const struct php_process *proc, void *arg)
+{
+	struct programs *p = arg;
+	struct st_base base = {.base = proc->base, .image = proc->engine->index};
+	struct file_id exe;
+	char path[64];
+
+	return is_httpd(p, proc, &exe, path) ? probe_set_base(p->probe, &proc->key, &base) : 0;
+}
+
+/* No one says when the last process of an exec has ended: where there is no room, what still runs
+ * is looked for. */
+static int set_base(struct programs *p, const struct st_base_key *key, const struct st_base *base)
+{
+	uint64_t now = clock_boot_ns();
+	int err = probe_set_base(p->probe, key, base);
+
+	if (err == -E2BIG && (!p->bases_forgotten || now - p->bases_forgotten >= FORGET_BASES_NS)) {
+		p->bases_forgotten = now;
+		probe_forget_bases(p->probe);
+		php_finder_scan_processes(p->finder, set_base_again, p, NULL);
+		err = probe_set_base(p->probe, key, base);
+	}
+	if (err == -E2BIG && !p->base_refused)
+		log_warn("there is room for %d starts of web servers: messages of the others' PHP "
+			 "have no script",
+			 MAX_BASES);
+	else if (err && !p->base_refused)
+		log_err(err, "messages of a web server's PHP have no script");
+	p->base_refused |= err != 0;
+	return err;
+}
+
 static int on_process(const struct php_process *proc, void *arg)
 {
 	struct programs *p = arg;
 	struct st_base base = {.base = proc->base, .image = proc->engine->index};
-	const struct program *known = programs_by_inode(p, &proc->key.exe);
 	struct file_id exe;
 	char path[64];
 
@@ -131,16 +179,10 @@ static int on_process(const struct php_process *proc, void *arg)
 		p->untrusted |= proc->engine->index >= MAX_WATCHED ||
 				p->watch[proc->engine->index] != WATCH_CALLS;
 	}
-	if (!proc->engine->image.module)
-		return 0;
-	snprintf(path, sizeof(path), "/proc/%d/exe", (int)proc->pid);
-	/* anybody's process can map the module: that makes no web server of it */
-	if ((known && known->value.role == ST_ROLE_SCRIPT) || !programs_is_roots(proc->pid))
-		return 0;
-	if (file_id_of_path(path, proc->pid, &exe) || !inode_equal(&exe.inode, &proc->key.exe))
+	if (!is_httpd(p, proc, &exe, path))
 		return 0;
 	programs_add(p, &exe, path, NULL, ST_ROLE_HTTPD, 0, 0);
-	probe_set_base(p->probe, &proc->key, &base);
+	set_base(p, &proc->key, &base);
 	remember_httpd(p, &proc->key, proc->pid, false);
 	return 0;
 }
@@ -272,10 +314,8 @@ void programs_seen(struct programs *p, pid_t pid, const struct st_inode *exe, ui
 		struct st_base_key key = {.exe = *exe, .start_code = start_code};
 		struct st_base none = {0};
 
-		if (settled_process(pid)) {
-			probe_set_base(p->probe, &key, &none);
+		if (settled_process(pid) && !set_base(p, &key, &none))
 			remember_httpd(p, &key, pid, true);
-		}
 	} else if (!known) {
 		programs_add_by_name(p, pid, exe);
 	}
