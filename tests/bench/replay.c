@@ -290,7 +290,7 @@ static void message(struct correlate *c, unsigned long n, unsigned long scripts)
 	if (!state.down)
 		removal(c, n);
 	if (n % 100 == 0)
-		correlate_tick(c, time);
+		correlate_tick(c, time, correlate_losses(c));
 }
 
 /* MiB; getrusage() would count what the program was started from. */

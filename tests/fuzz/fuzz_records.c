@@ -116,7 +116,7 @@ static void whole_record(struct world *w, struct input *in, uint8_t type)
 	w->dice = how >> 2;
 	feed(w, bytes, len);
 	if (how & 0x80)
-		correlate_tick(w->c, w->now += 700000000);
+		correlate_tick(w->c, w->now += 700000000, correlate_losses(w->c));
 }
 
 static void short_record(struct world *w, struct input *in, uint8_t type)
@@ -212,10 +212,10 @@ static void happen(struct world *w, uint8_t what, uint8_t how)
 		break;
 	case 4:
 	case 5:
-		correlate_tick(w->c, w->now += how * 100000000ULL);
+		correlate_tick(w->c, w->now += how * 100000000ULL, correlate_losses(w->c));
 		break;
 	case 6:
-		correlate_tick(w->c, w->now - (1ULL << (how & 63)));
+		correlate_tick(w->c, w->now - (1ULL << (how & 63)), correlate_losses(w->c));
 		break;
 	case 7:
 		correlate_flush(w->c);

@@ -526,7 +526,7 @@ static void step(struct world *w, uint32_t *queue, const char *line)
 		w->still_running = (int)pid;
 	else if (!strcmp(verb, "tick")) {
 		w->sim.now += pid * 1000000000ULL;
-		correlate_tick(w->c, w->sim.now);
+		correlate_tick(w->c, w->sim.now, correlate_losses(w->c));
 	} else if (!strcmp(verb, "wait")) /* milliseconds */
 		w->sim.now += pid * 1000000ULL;
 	else if (!strcmp(verb, "flush"))

@@ -1181,7 +1181,7 @@ static void postfix_property(uint64_t seed, unsigned drop, unsigned *unknown, un
 				more = pickup_step(w, &p, &k);
 			}
 			if (rnd(&p.seed) % 8 == 0)
-				correlate_tick(w->c, w->sim.now);
+				correlate_tick(w->c, w->sim.now, correlate_losses(w->c));
 		}
 	}
 	if (!drop) {

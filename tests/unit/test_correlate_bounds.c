@@ -345,6 +345,24 @@ static void a_connection_that_is_older_than_the_readings(void **state)
 	world_free(w);
 }
 
+/* A tick takes its time first, and then reads what has come: what is lost meanwhile was not lost
+ * before a connection that is opened meanwhile. */
+static void what_is_lost_during_a_tick(void **state)
+{
+	struct world *w = world_new(&mta_postfix);
+	uint64_t lost = correlate_losses(w->c), now = w->sim.now;
+
+	(void)state;
+	tell(w, "!connect 100 40000 7\n");
+	correlate_tick(w->c, now, lost);
+	tell(w, "connect 100 40000 2 /a.php\nconnect 100 40000 1\n");
+	forget_log(w);
+	tell(w, "file B0000000 network port 40000\nrename 400 incoming/B0000000 incoming/1.400\n");
+	assert_string_equal(w->log, "queued B0000000 session /a.php (records were lost, and its "
+				    "port may have been used again)\n");
+	world_free(w);
+}
+
 /* ---- messages ---- */
 
 /* Clients that are slow to send theirs, while scripts put many into maildrop. */
@@ -421,6 +439,7 @@ int main(void)
 		cmocka_unit_test(a_socket_is_used_again_and_the_end_was_lost),
 		cmocka_unit_test(more_connections_are_open_than_are_kept),
 		cmocka_unit_test(a_connection_that_is_older_than_the_readings),
+		cmocka_unit_test(what_is_lost_during_a_tick),
 		cmocka_unit_test(what_is_picked_up_is_not_looked_for_among_all),
 		cmocka_unit_test(many_processes_are_killed_while_they_write),
 	};

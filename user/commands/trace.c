@@ -249,14 +249,16 @@ static void on_signal(struct session *s, int fd)
 /* What happens a few times a second, whether or not anything was traced. */
 static void on_tick(struct session *s, int fd, uint64_t *next_sample, uint64_t *next_look)
 {
-	uint64_t now = clock_boot_ns(), wall = clock_wall_ns(), expirations;
+	/* in this order: see correlate_tick() */
+	uint64_t lost = correlate_losses(s->correlate), now = clock_boot_ns();
+	uint64_t wall = clock_wall_ns(), expirations;
 
 	if (read(fd, &expirations, sizeof(expirations)) < 0 && errno != EAGAIN)
 		log_err(errno, "timer");
 	session_drain(s);
 	if (s->logins)
 		logins_read(s->logins);
-	correlate_tick(s->correlate, now);
+	correlate_tick(s->correlate, now, lost);
 	if (now >= *next_sample) {
 		session_sample(s, true);
 		*next_sample = now + (uint64_t)(s->options.interval * 1e9);

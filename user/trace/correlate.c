@@ -277,11 +277,11 @@ static void forget_connecting(struct correlate *c, uint64_t now)
 	}
 }
 
-void correlate_tick(struct correlate *c, uint64_t now)
+void correlate_tick(struct correlate *c, uint64_t now, uint64_t lost)
 {
 	correlate_wait(c, now);
 	correlate_forget_sessions(c, now);
-	correlate_note_losses(c, now);
+	correlate_note_losses(c, now, lost);
 	if (now - c->swept > 1000000000ULL) {
 		c->swept = now;
 		if (HASH_COUNT(c->tasks) > 1024 || now - c->swept_all > 30000000000ULL) {

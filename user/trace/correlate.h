@@ -191,9 +191,13 @@ int correlate_foresee(struct correlate *c, const struct record *r);
 /* The end of a round: forgets the tasks that had ended by the end of the round before. */
 void correlate_settle(struct correlate *c);
 
-/* Let time pass: looks again at messages that wait, drops what was lost sight of. `now` is boot ns;
- * call it a few times a second. */
-void correlate_tick(struct correlate *c, uint64_t now);
+/* How much was lost so far, as correlate_tick() wants it. */
+uint64_t correlate_losses(const struct correlate *c);
+
+/* Let time pass: looks again at messages that wait, drops what was lost sight of. `now` is boot ns,
+ * `lost` what correlate_losses() said just before it: nothing in it was lost later than `now`. Call
+ * it a few times a second. */
+void correlate_tick(struct correlate *c, uint64_t now, uint64_t lost);
 
 /* The end: everything that waits comes out as it is. */
 void correlate_flush(struct correlate *c);

@@ -291,8 +291,8 @@ void correlate_pickups_leave(struct injection *i);
 bool correlate_two_ids(const struct waiting *w);
 
 /* correlate_loss.c */
-/* Remembers how much was lost until now. */
-void correlate_note_losses(struct correlate *c, uint64_t now);
+/* Remembers how much was lost until then. */
+void correlate_note_losses(struct correlate *c, uint64_t time, uint64_t lost);
 /* Were records lost after `time`? Readings are some time apart, so it may say yes when they were
  * lost just before. */
 bool correlate_lost_since(const struct correlate *c, uint64_t time);

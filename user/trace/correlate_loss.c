@@ -4,17 +4,17 @@
 #include "base/cleanup.h"
 #include "trace/correlate_internal.h"
 
-static uint64_t lost_until_now(const struct correlate *c)
+uint64_t correlate_losses(const struct correlate *c)
 {
 	return (c->ops.lost ? c->ops.lost(c->ops.arg) : 0) + c->stats.no_memory;
 }
 
-void correlate_note_losses(struct correlate *c, uint64_t now)
+void correlate_note_losses(struct correlate *c, uint64_t time, uint64_t lost)
 {
 	size_t max = array_size(c->losses);
 
-	c->losses[c->loss_at % max].time = now;
-	c->losses[c->loss_at % max].count = lost_until_now(c);
+	c->losses[c->loss_at % max].time = time;
+	c->losses[c->loss_at % max].count = lost;
 	c->loss_at++;
 }
 
@@ -30,7 +30,7 @@ uint64_t correlate_lost_before(const struct correlate *c, uint64_t time)
 
 bool correlate_lost_beyond(const struct correlate *c, uint64_t count)
 {
-	return lost_until_now(c) != count;
+	return correlate_losses(c) != count;
 }
 
 bool correlate_lost_since(const struct correlate *c, uint64_t time)
