@@ -28,7 +28,8 @@ struct file {
 	char daemon[16];           /* that the log names */
 	char parent[QUEUE_ID_MAX]; /* that the file of a bounce names */
 	char first[QUEUE_ID_MAX];  /* that it had in the submission queue */
-	uint16_t port;             /* of an SMTP client on this machine */
+	uint16_t port;             /* of an SMTP client, */
+	char ip[48];               /* which is on this machine where this is "" */
 	uint64_t time;             /* when it began; the wall's clock is the simulation's */
 	int64_t uid;
 	bool open;
@@ -241,7 +242,7 @@ static int world_facts(void *arg, struct mta_queue *q, int fd, const char *id, u
 	out->client_port = f->port;
 	out->time_ns = f->time;
 	if (f->port)
-		strcpy(out->client_ip, "127.0.0.1");
+		strcpy(out->client_ip, f->ip[0] ? f->ip : "127.0.0.1");
 	return 0;
 }
 
@@ -390,7 +391,7 @@ static void world_exec(struct world *w, uint32_t pid, const char *base, const ch
  *	exit PID [CODE [SIGNAL]]	link|rename|create PID NEW [OLD], unlink PID NAME
  *	queue N				(what follows happens in queue N)
  *	file ID [again] [ready] [gone] [stale] [local] [network] [bounce] [parent ID] [daemon NAME]
- *	file ID [first ID] [authenticated] [mailbox NAME] [uid N] [port N]
+ *	file ID [first ID] [authenticated] [mailbox NAME] [uid N] [port N] [ip ADDRESS]
  *	connect PID PORT STATE [SCRIPT]	tick SECONDS
  *	peer 0 NAME	(cleanup has the next messages from this daemon)
  *	socket PORT	(who commits next holds an SMTP session from this port of 127.0.0.1)
@@ -435,6 +436,8 @@ static void step_file(struct world *w, char *words)
 			f->uid = atoi(strtok(NULL, " "));
 		else if (!strcmp(word, "now"))
 			f->time = w->sim.now + 1;
+		else if (!strcmp(word, "ip"))
+			snprintf(f->ip, sizeof(f->ip), "%s", strtok(NULL, " "));
 		else if (!strcmp(word, "port"))
 			f->port = (uint16_t)atoi(strtok(NULL, " "));
 		else

@@ -5,6 +5,8 @@
  */
 #include "correlate_world.h"
 
+#include "trace/correlate_internal.h"
+
 /* As correlate.c has them. */
 #define FIRST_IDS_MAX 100000
 #define UNTOLD_MAX    4096
@@ -315,6 +317,14 @@ static void more_connections_are_open_than_are_kept(void **state)
 	assert_string_equal(w->log,
 			    "queued B0000000 unseen forgotten\nqueued B0000001 session /a.php\n");
 	assert_int_equal(stats(w).sessions_forgotten, 4);
+	/* nor is it one's of another address */
+	forget_log(w);
+	tell(w, "file B0000003 network port 10001 ip 192.0.2.7\n"
+		"rename 400 incoming/B0000003 incoming/1.400\n"
+		"file B0000004 network port 10001 ip 127.0.0.2\n"
+		"rename 400 incoming/B0000004 incoming/1.400\n");
+	assert_string_equal(w->log, "queued B0000003 unseen\nqueued B0000004 unseen\n");
+	assert_int_equal(stats(w).sessions_forgotten, 4);
 	/* not until the end of days: what has no connection is no script's again */
 	forget_log(w);
 	tell(w, "tick 3601\nfile B0000002 network port 9999\n"
@@ -322,6 +332,45 @@ static void more_connections_are_open_than_are_kept(void **state)
 	assert_string_equal(w->log, "queued B0000002 unseen\n");
 	assert_int_equal(stats(w).sessions_forgotten, 4);
 	world_free(w);
+}
+
+static struct session_key client(uint8_t net, uint8_t host, uint16_t port)
+{
+	return (struct session_key){.family = 4, .addr = {net, 0, 0, host}, .port = port};
+}
+
+static bool may_be_of(struct forgotten *f, uint8_t net, uint8_t host, uint64_t time)
+{
+	struct session_key key = client(net, host, 1025);
+
+	return forgotten_may_be(f, &key, time);
+}
+
+/* Each address has its own time; of more than there is room for, those that are over first share
+ * one, which is not that of other hosts. */
+static void connections_of_many_addresses_are_forgotten(void **state)
+{
+	struct forgotten f = {0};
+
+	(void)state;
+	for (uint8_t i = 1; i <= 16; i++) {
+		struct session_key key = client(127, i, i);
+
+		forgotten_note(&f, &key, i * 100u);
+	}
+	assert_true(may_be_of(&f, 127, 3, 300));
+	assert_false(may_be_of(&f, 127, 3, 301));
+	assert_false(may_be_of(&f, 127, 17, 1));
+	for (uint8_t i = 17; i <= 20; i++) {
+		struct session_key key = client(127, i, i);
+
+		forgotten_note(&f, &key, i * 100u);
+	}
+	assert_true(may_be_of(&f, 127, 20, 2000));
+	assert_true(may_be_of(&f, 127, 1, 400));
+	assert_true(may_be_of(&f, 127, 99, 400));
+	assert_false(may_be_of(&f, 127, 99, 401));
+	assert_false(may_be_of(&f, 192, 1, 1));
 }
 
 /* What was lost before a connection was opened is not its end, however long that is ago. */
@@ -438,6 +487,7 @@ int main(void)
 		cmocka_unit_test(a_connection_that_is_kept_names_its_message),
 		cmocka_unit_test(a_socket_is_used_again_and_the_end_was_lost),
 		cmocka_unit_test(more_connections_are_open_than_are_kept),
+		cmocka_unit_test(connections_of_many_addresses_are_forgotten),
 		cmocka_unit_test(a_connection_that_is_older_than_the_readings),
 		cmocka_unit_test(what_is_lost_during_a_tick),
 		cmocka_unit_test(what_is_picked_up_is_not_looked_for_among_all),

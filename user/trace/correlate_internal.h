@@ -111,6 +111,23 @@ struct session_key {
 	uint16_t family;
 };
 
+static inline bool is_loopback(const struct session_key *k)
+{
+	static const uint8_t one[16] = {[15] = 1};
+
+	return k->family == 4 ? k->addr[0] == 127 : !memcmp(k->addr, one, sizeof(one));
+}
+
+/* From which addresses connections had to be forgotten. */
+struct forgotten {
+	struct {
+		struct session_key address; /* its port is 0 */
+		uint64_t until;             /* boot ns: a message that came later is of none */
+	} of[16];
+	size_t count;
+	uint64_t others[2]; /* until when, of addresses without a place; [1]: of loopback ones */
+};
+
 struct smtp_session {
 	struct smtp_session *prev, *next; /* of those open, or of those closed; oldest first */
 	struct session_key key;
@@ -165,7 +182,7 @@ struct correlate {
 	struct untold *untold;
 	struct removal *removals; /* correlate_ahead.c */
 	size_t origin_count, waiting_count, untold_count, closed_count, left_count;
-	uint64_t sessions_gone; /* boot ns: whose message came later is none of those forgotten */
+	struct forgotten forgotten;
 	uint64_t swept, swept_all;
 	bool late;
 	uint64_t round;
@@ -222,6 +239,12 @@ struct task *late_find(struct correlate *c, uint32_t tgid, const struct queue_ch
 		       const char **doubt);
 /* Who did it: the task (NULL: unknown) as it is known, or what ops.actor says. */
 void late_actor(struct correlate *c, const struct task *t, struct actor *out);
+
+/* correlate_forgotten.c */
+/* One of this address had to be forgotten, whose messages come until then (boot ns). */
+void forgotten_note(struct forgotten *f, const struct session_key *key, uint64_t until);
+/* May a message of that time, from that client, be of one of them? */
+bool forgotten_may_be(struct forgotten *f, const struct session_key *key, uint64_t time);
 
 int correlate_queue(struct correlate *c, const struct record *r);
 /* The injection that an operation belongs to; NULL: none. */

@@ -37,13 +37,6 @@ enum {
  */
 #define LATE_NS 250000000ULL
 
-static bool is_loopback(const struct session_key *k)
-{
-	static const uint8_t one[16] = {[15] = 1};
-
-	return k->family == 4 ? k->addr[0] == 127 : !memcmp(k->addr, one, sizeof(one));
-}
-
 static void make_key(struct session_key *k, unsigned family, const uint8_t addr[16], uint16_t port,
 		     uint32_t netns)
 {
@@ -89,13 +82,6 @@ static uint64_t lateness(const struct correlate *c)
 	return c->late ? LATE_NS : 0;
 }
 
-/* A message that came until then may be of one that had to be forgotten. */
-static void forgotten_until(struct correlate *c, uint64_t time)
-{
-	if (time > c->sessions_gone)
-		c->sessions_gone = time;
-}
-
 static void session_close(struct correlate *c, struct smtp_session *s, uint64_t time)
 {
 	leave_open(c, s);
@@ -104,7 +90,7 @@ static void session_close(struct correlate *c, struct smtp_session *s, uint64_t 
 	c->closed_count++;
 	/* Most had no message, or have given it its name. It is a loss when one asks for it. */
 	while (c->closed_count > c->limits.closed) {
-		forgotten_until(c, c->closed->closed + lateness(c));
+		forgotten_note(&c->forgotten, &c->closed->key, c->closed->closed + lateness(c));
 		session_drop(c, c->closed);
 	}
 }
@@ -158,7 +144,7 @@ static int session_add(struct correlate *c, const struct st_connect *k, struct o
 	DL_APPEND(c->open, s);
 	if (HASH_CNT(by_sock, c->by_sock) > c->limits.open) {
 		c->stats.sessions_forgotten++;
-		forgotten_until(c, k->h.time + FORGOTTEN_NS);
+		forgotten_note(&c->forgotten, &c->open->key, k->h.time + FORGOTTEN_NS);
 		session_drop(c, c->open);
 	}
 	return 0;
@@ -269,7 +255,7 @@ static struct smtp_session *session_of(struct correlate *c, struct waiting *w,
 	HASH_FIND(hh, c->sessions, key, sizeof(*key), s);
 	if (s && w->q.time >= s->opened && (s->open || w->q.time <= s->closed + lateness(c)))
 		return s;
-	if (s ? w->q.time < s->opened : w->q.time <= c->sessions_gone) {
+	if (s ? w->q.time < s->opened : forgotten_may_be(&c->forgotten, key, w->q.time)) {
 		w->q.session_forgotten = true;
 		c->stats.sessions_forgotten++;
 	}
