@@ -5,7 +5,7 @@
  *written down as one line each:
  *
  *	queued ID [first ID] [session] SCRIPT|uid N|origin-lost|lost|unseen [nofacts] [forgotten]
- *[(doubt)]
+ *[ended] [(doubt)]
  *	attempted SCRIPT code N signal N [(why)]
  *	removed ID [aborted]
  *	connected SCRIPT|lost state N
@@ -151,6 +151,8 @@ static void world_queued(void *arg, const struct queued *q)
 		say(w, " by %s%s", q->facts.auth_user, q->logged ? " (log)" : "");
 	if (q->session_forgotten)
 		say(w, " forgotten");
+	if (q->session_ended)
+		say(w, " ended");
 	if (q->doubt)
 		say(w, " (%s)", q->doubt);
 	say(w, "\n");
@@ -384,6 +386,7 @@ static void world_exec(struct world *w, uint32_t pid, const char *base, const ch
  * One line of a story. "!" in front: its record is lost.
  *
  *	uid PID N			comm PID NAME		(a daemon that ran before)
+ *	born PID	(a process begins now, and whoever forks later does by the clock)
  *	php PID CHILD SCRIPT		(a worker forks)
  *	cli PID CHILD SCRIPT		pcntl PID SCRIPT	(the worker execs in place)
  *	fork PID CHILD			exec PID PROGRAM [ARGS]
@@ -489,7 +492,10 @@ static void step(struct world *w, uint32_t *queue, const char *line)
 		w->sim.task[pid].uid = child;
 	else if (!strcmp(verb, "comm"))
 		snprintf(w->sim.task[pid].comm, 16, "%.15s", a);
-	else if (!strcmp(verb, "php"))
+	else if (!strcmp(verb, "born")) {
+		w->sim.task[pid].start = w->sim.now;
+		w->sim.timed = true;
+	} else if (!strcmp(verb, "php"))
 		sim_origin(&w->sim, pid, child, b, ST_SAPI_FPM, ST_BY_FORK);
 	else if (!strcmp(verb, "cli"))
 		sim_origin(&w->sim, pid, child, b, ST_SAPI_CLI, ST_BY_FORK);

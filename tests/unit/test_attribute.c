@@ -448,6 +448,13 @@ static void over_a_connection_of_the_script(void **state)
 	assert_int_equal(e->attribution, ATTRIBUTION_INFERRED);
 	expect_str(e->reason, "the connection that it came over, which may be a script's, had to "
 			      "be forgotten");
+	s->queued.session_forgotten = false;
+	s->queued.session_ended = true;
+	e = queued(s);
+	assert_int_equal(e->source, SOURCE_SMTP);
+	assert_int_equal(e->attribution, ATTRIBUTION_INFERRED);
+	expect_str(e->reason, "a connection of a script or an injector from its port had just "
+			      "ended, and may have brought it");
 }
 
 static void why_not_exact(void **state)

@@ -523,7 +523,8 @@ static void a_session_ends_before_its_commit_is_read(void **state)
 		const char *story, *expect;
 	} stories_[] = {
 		{FILE_OF SESSION "round\n" MESSAGE, TALK "queued 7092A1B9E2 session /a.php\n"},
-		{FILE_OF SESSION "round\ntick 1\n" MESSAGE, TALK "queued 7092A1B9E2 unseen\n"},
+		{FILE_OF SESSION "round\ntick 1\n" MESSAGE,
+		 TALK "queued 7092A1B9E2 unseen ended\n"},
 		/* who took the port right then may be anybody */
 		{SESSION "round\nfile 7092A1B9E2 network port 40000 now\n" MESSAGE,
 		 TALK "queued 7092A1B9E2 session /a.php (its port was used again right after the "

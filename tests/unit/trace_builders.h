@@ -117,7 +117,8 @@ static struct record rec_record(const struct rec *r)
 #define SIM_PIDS 4096
 
 struct sim_task {
-	uint32_t life; /* a pid that is used again begins another */
+	uint32_t life;  /* a pid that is used again begins another */
+	uint64_t start; /* boot ns; 0: some number of its own */
 	bool carries, dying, dead;
 	uint64_t origin, injection;
 	uint32_t uid;
@@ -132,6 +133,7 @@ struct sim {
 	void (*send)(void *arg, const struct rec *r); /* what the ring delivers */
 	void *arg;
 	bool lose;            /* the next record finds the ring full */
+	bool timed;           /* a child starts now, by the clock that records have */
 	uint32_t loginuid;    /* of who execs next */
 	uint64_t sock;        /* of who connects next; 0: every port has its own */
 	bool args_cut;        /* it has more arguments than are kept */
@@ -143,7 +145,10 @@ struct sim {
 
 static struct st_task sim_key(const struct sim *s, uint32_t pid)
 {
-	return (struct st_task){.tgid = pid, .start = (uint64_t)s->task[pid].life * 100000 + pid};
+	const struct sim_task *t = &s->task[pid];
+
+	return (struct st_task){.tgid = pid,
+				.start = t->start ? t->start : (uint64_t)t->life * 100000 + pid};
 }
 
 static void sim_send(struct sim *s)
@@ -169,6 +174,7 @@ static void sim_child(struct sim *s, uint32_t parent, uint32_t child)
 
 	s->task[child] = s->task[parent];
 	s->task[child].life = life + 1;
+	s->task[child].start = s->timed ? s->now : 0;
 	s->task[child].dead = s->task[child].dying = false;
 }
 

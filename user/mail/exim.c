@@ -441,6 +441,9 @@ static const char *howto(const struct mta_queue *q, const char *verb, char *buf,
 const struct mta mta_exim = {
 	.name = "exim",
 	.programs = programs,
+	/* daemon.c, handle_smtp_call(): a child for each connection that was accepted, which writes
+	 * the spool itself */
+	.one_client = true,
 	.discover = discover,
 	.rules = rules,
 	.interpret = interpret,

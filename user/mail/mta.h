@@ -154,6 +154,10 @@ struct mta {
 	 * wrote the bounce; NULL: the bounce's file names it, or its submission's arguments do. */
 	const char *bounced_by;
 
+	/* Whichever process puts a message of an SMTP client into the queue was started for that
+	 * client's connection, while this was there; false: it may serve many. */
+	bool one_client;
+
 	/* Queues of this MTA on this host, or below `override` (--queue-dir) when not NULL. Appends
 	 * to out[]; returns how many, or -errno. */
 	int (*discover)(const char *override, struct mta_queue *out, size_t max);

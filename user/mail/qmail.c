@@ -317,6 +317,8 @@ const struct mta mta_qmail = {
 	/* qmail-send does one thing at a time, and has it unlink the bounced message right after
 	 * (qmail-send.c, messdone_do()) */
 	.bounced_by = "qmail-clean",
+	/* tcp-environ(5): a qmail-smtpd for each connection, and a qmail-queue for each message */
+	.one_client = true,
 	.discover = discover,
 	.rules = rules,
 	.interpret = interpret,

@@ -429,6 +429,8 @@ const struct mta mta_sendmail = {
 	/* a bounce is made by the process that then drops the bounced envelope (envelope.c,
 	 * dropenvelope()), unless its submission program sent it */
 	.bounced_by = "",
+	/* daemon.c, getrequests(): a child for each connection that was accepted */
+	.one_client = true,
 	.discover = discover,
 	.rules = rules,
 	.interpret = interpret,

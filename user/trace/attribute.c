@@ -128,6 +128,10 @@ static void set_smtp(const struct attribute_ops *ops, const struct queued *q,
 		attribute_weaken(e, ATTRIBUTION_INFERRED,
 				 "the connection that it came over, which may be a script's, had "
 				 "to be forgotten");
+	if (q->session_ended)
+		attribute_weaken(e, ATTRIBUTION_INFERRED,
+				 "a connection of a script or an injector from its port had just "
+				 "ended, and may have brought it");
 	if (q->client_ip[0])
 		e->client_ip = q->client_ip;
 	if (q->has_facts && q->facts.client_ip[0]) {

@@ -94,6 +94,7 @@ struct queued {
 	struct origin *session;      /* it came over a connection that this origin opened; NULL */
 	bool origin_lost;
 	bool session_forgotten; /* it may have come over one that had to be forgotten */
+	bool session_ended;     /* one with its port had just ended, and may have brought it */
 	const char *doubt;      /* why the injection is not certain; NULL: it is */
 	struct message_facts facts;
 	bool has_facts;

@@ -228,10 +228,33 @@ static const char *doubt_persistent(struct correlate *c, const struct smtp_sessi
 	return NULL;
 }
 
+static bool within(const struct smtp_session *s, uint64_t start)
+{
+	return start >= s->opened && start <= s->closed;
+}
+
+/*
+ * A client need not wait for the answer to its message: by the time it is committed the connection
+ * may have ended. But if a process that serves one client only began while there was the
+ * connection, that is its client's.
+ */
+static bool served_it(const struct waiting *w, const struct smtp_session *s)
+{
+	const struct injection *i = w->q.injection;
+
+	if (s->open || !s->end_seen || !w->q.queue->mta->one_client ||
+	    w->q.time > s->closed + KEEP_CLOSED_NS)
+		return false;
+	return within(s, w->q.actor.task.start) ||
+	       (i && i->run == RUN_SMTPD && within(s, i->task.start));
+}
+
 /* Of an operation that was told late: a local user can take the port at once, and names it himself.
  */
 static bool began_later(struct correlate *c, const struct waiting *w, const struct smtp_session *s)
 {
+	if (served_it(w, s))
+		return false;
 	return !s->open && w->q.time > s->closed && w->q.facts.time_ns && c->ops.wall &&
 	       w->q.facts.time_ns > c->ops.wall(c->ops.arg, s->closed);
 }
@@ -245,16 +268,19 @@ static const char *doubt_end(const struct correlate *c, const struct smtp_sessio
 		       : NULL;
 }
 
-/* The one that the message came over, which began before it and ended after it: else the port was
- * somebody else's, whose record was lost or had to be forgotten. */
+/* The one that the message came over, which began before it and ended after it, or whose server's
+ * process is known: else the port was somebody else's, whose record was lost or had to be
+ * forgotten, or its own after its end. */
 static struct smtp_session *session_of(struct correlate *c, struct waiting *w,
 				       const struct session_key *key)
 {
 	struct smtp_session *s = NULL;
 
 	HASH_FIND(hh, c->sessions, key, sizeof(*key), s);
-	if (s && w->q.time >= s->opened && (s->open || w->q.time <= s->closed + lateness(c)))
+	if (s && w->q.time >= s->opened &&
+	    (s->open || w->q.time <= s->closed + lateness(c) || served_it(w, s)))
 		return s;
+	w->q.session_ended = s && w->q.time > s->opened;
 	if (s ? w->q.time < s->opened : forgotten_may_be(&c->forgotten, key, w->q.time)) {
 		w->q.session_forgotten = true;
 		c->stats.sessions_forgotten++;
