@@ -398,6 +398,7 @@ static void world_exec(struct world *w, uint32_t pid, const char *base, const ch
  *	connect PID PORT STATE [SCRIPT]	tick SECONDS
  *	peer 0 NAME	(cleanup has the next messages from this daemon)
  *	socket PORT	(who commits next holds an SMTP session from this port of 127.0.0.1)
+ *	number N	(of the socket of the connections that follow; 0: every port has its own)
  *	function	(workers are in pfsockopen())
  *	login UID	(loginuid of who execs next)
  *	env NAME=VALUE	(and of its environment)
@@ -525,6 +526,8 @@ static void step(struct world *w, uint32_t *queue, const char *line)
 		step_connect(w, pid, a, rest);
 	else if (!strcmp(verb, "socket"))
 		w->sim.socket = (uint16_t)pid;
+	else if (!strcmp(verb, "number"))
+		w->sim.sock = pid;
 	else if (!strcmp(verb, "login"))
 		w->sim.loginuid = pid;
 	else if (!strcmp(verb, "env"))

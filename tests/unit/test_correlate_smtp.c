@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Connections that end before their message is there. Stories as in correlate_world.h. */
+/* Connections that end before their message is there, or that share a port. Stories as in
+ * correlate_world.h. */
 #include "correlate_world.h"
 
 struct story {
@@ -112,12 +113,52 @@ static void postfix_commits_after_the_end(void **state)
 	run_stories(&mta_postfix, postfix_stories, array_size(postfix_stories));
 }
 
+/* ---- two destinations, one port ---- */
+
+#define ALSO      "number 20480\nconnect 101 40000 2 /b.php\nconnect 101 40000 1\n"
+#define TOLD_ALSO "connected /b.php state 2\nconnected /b.php state 1\n"
+#define SHARED    " (two connections had its port at the same time)"
+#define MESSAGE                                                                                    \
+	"file 7092A1B9E2 network port 40000\nrename 400 incoming/7092A1B9E2 incoming/1.400\n"
+#define SECOND "file 7092A1B9E3 network port 40000\nrename 400 incoming/7092A1B9E3 incoming/1.400\n"
+
+static const struct story shared_stories[] = {
+	{"a message of either", OPENED ALSO MESSAGE "tick 60\n" SECOND,
+	 TOLD_OPEN TOLD_ALSO "queued 7092A1B9E2 session /b.php" SHARED
+			     "\nqueued 7092A1B9E3 session /b.php" SHARED "\n"},
+	{"the first is over before", OPENED CLOSED ALSO MESSAGE,
+	 TOLD TOLD_ALSO "queued 7092A1B9E2 session /b.php\n"},
+	{"the socket of the first is used again: its end was not told, but it is over",
+	 "number 20480\n" OPENED ALSO MESSAGE,
+	 TOLD_OPEN TOLD_ALSO "queued 7092A1B9E2 session /b.php\n"},
+	{"the end of the first was lost", OPENED "!" CLOSED "tick 1\n" ALSO MESSAGE,
+	 TOLD_OPEN TOLD_ALSO "queued 7092A1B9E2 session /b.php\n"},
+	{"a third one after the second, while the first may be there",
+	 OPENED ALSO "connect 101 40000 7\nnumber 24576\nconnect 102 40000 2 /c.php\n"
+		     "connect 102 40000 1\n" MESSAGE,
+	 TOLD_OPEN TOLD_ALSO "connected /b.php state 7\nconnected /c.php state 2\n"
+			     "connected /c.php state 1\n"
+			     "queued 7092A1B9E2 session /c.php" SHARED "\n"},
+	{"until the port is forgotten",
+	 OPENED ALSO "connect 101 40000 7\ntick 31\nnumber 24576\nconnect 102 40000 2 /c.php\n"
+		     "connect 102 40000 1\n" MESSAGE,
+	 TOLD_OPEN TOLD_ALSO "connected /b.php state 7\nconnected /c.php state 2\n"
+			     "connected /c.php state 1\nqueued 7092A1B9E2 session /c.php\n"},
+};
+
+static void two_connections_have_a_port(void **state)
+{
+	(void)state;
+	run_stories(&mta_postfix, shared_stories, array_size(shared_stories));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(exim_commits_after_the_end),
 		cmocka_unit_test(the_end_was_lost),
 		cmocka_unit_test(qmail_commits_after_the_end),
+		cmocka_unit_test(two_connections_have_a_port),
 		cmocka_unit_test(postfix_commits_after_the_end),
 	};
 

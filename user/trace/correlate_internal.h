@@ -139,6 +139,7 @@ struct smtp_session {
 	uint64_t lost_before;    /* records, before it was opened */
 	bool end_seen;           /* by its record */
 	bool origin_lost;        /* a script opened it, but which is not known */
+	bool shared;             /* its port may be another open one's, too */
 	uint32_t messages;
 	UT_hash_handle hh, by_sock; /* by_sock: if open */
 };

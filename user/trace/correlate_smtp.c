@@ -104,18 +104,26 @@ static struct smtp_session *by_sock(const struct correlate *c, uint64_t sock)
 	return s;
 }
 
-/* The number of a socket, and that of its port, are one connection's at a time: of what had them
- * the end was lost, or it is over. */
-static void end_those_before(struct correlate *c, const struct session_key *key, uint64_t sock,
+/*
+ * The number of a socket is one connection's at a time, and so is that of its port to one
+ * destination: of what had them the end was lost, or it is over. But connections to two
+ * destinations (127.0.0.1 and 127.0.0.2) can have the same port, and a message does not say to
+ * which of them it came: then it may be of either. Returns whether that may be so.
+ */
+static bool end_those_before(struct correlate *c, const struct session_key *key, uint64_t sock,
 			     uint64_t time)
 {
 	struct smtp_session *s = by_sock(c, sock);
+	bool shared;
 
 	if (s)
 		session_close(c, s, time);
 	HASH_FIND(hh, c->sessions, key, sizeof(*key), s);
-	if (s)
-		session_drop(c, s);
+	if (!s)
+		return false;
+	shared = s->shared || (s->open && !correlate_lost_beyond(c, s->lost_before));
+	session_drop(c, s);
+	return shared;
 }
 
 static int session_add(struct correlate *c, const struct st_connect *k, struct origin *o,
@@ -123,9 +131,10 @@ static int session_add(struct correlate *c, const struct st_connect *k, struct o
 {
 	struct session_key key;
 	struct smtp_session *s;
+	bool shared;
 
 	make_key(&key, k->family, k->saddr, k->sport, k->netns);
-	end_those_before(c, &key, k->sock, k->h.time);
+	shared = end_those_before(c, &key, k->sock, k->h.time);
 	s = calloc(1, sizeof(*s));
 	if (!s)
 		return -ENOMEM;
@@ -136,6 +145,7 @@ static int session_add(struct correlate *c, const struct st_connect *k, struct o
 	s->lost_before = correlate_lost_before(c, s->opened);
 	s->origin = origin_ref(o);
 	s->origin_lost = k->origin && !o;
+	s->shared = shared;
 	s->injection = i;
 	if (i)
 		i->refs++;
@@ -259,13 +269,15 @@ static bool began_later(struct correlate *c, const struct waiting *w, const stru
 	       w->q.facts.time_ns > c->ops.wall(c->ops.arg, s->closed);
 }
 
-/* Its end may be among what was lost, and the port another's by the time of the message. */
-static const char *doubt_end(const struct correlate *c, const struct smtp_session *s)
+/* It may be another connection's that had the port then: its end may be among what was lost, and
+ * the port another's by the time of the message. */
+static const char *doubt_port(const struct correlate *c, const struct smtp_session *s)
 {
-	return (s->origin || s->injection) && !s->end_seen &&
-			       correlate_lost_beyond(c, s->lost_before)
-		       ? "records were lost, and its port may have been used again"
-		       : NULL;
+	if (!s->origin && !s->injection)
+		return NULL;
+	if (!s->end_seen && correlate_lost_beyond(c, s->lost_before))
+		return "records were lost, and its port may have been used again";
+	return s->shared ? "two connections had its port at the same time" : NULL;
 }
 
 /* The one that the message came over, which began before it and ended after it, or whose server's
@@ -303,7 +315,7 @@ void correlate_join_session(struct correlate *c, struct waiting *w)
 		return;
 	s->messages++;
 	if (!w->q.doubt)
-		w->q.doubt = doubt_end(c, s);
+		w->q.doubt = doubt_port(c, s);
 	if (s->origin_lost)
 		w->q.origin_lost = true;
 	if (s->injection && !w->q.injection && correlate_pickup_run(c, w, s->injection))
