@@ -10,6 +10,7 @@
 /* As correlate.c has them. */
 #define FIRST_IDS_MAX 100000
 #define UNTOLD_MAX    4096
+#define TRIED_MAX     4096
 #define OPEN_MAX      8192
 #define CLOSED_MAX    4096
 #define LEFT_MAX      32768
@@ -334,6 +335,31 @@ static void more_connections_are_open_than_are_kept(void **state)
 	world_free(w);
 }
 
+/* The kernel's table is full, so that no end is told; or the other side does not answer. */
+static void more_connections_are_tried_than_are_kept(void **state)
+{
+	struct world *w = world_new(&mta_postfix);
+
+	(void)state;
+	for (unsigned i = 0; i < TRIED_MAX + 10; i++) {
+		tell_of(w, "connect 100 %u 2 /a.php\n", 10000 + i);
+		forget_log(w);
+	}
+	assert_int_equal(stats(w).origins, TRIED_MAX);
+	assert_int_equal(stats(w).sessions_forgotten, 10);
+	tell(w, "connect 100 10009 1\nconnect 100 10010 1\n");
+	forget_log(w);
+	tell(w, "file B0000000 network port 10009\nrename 400 incoming/B0000000 incoming/1.400\n"
+		"file B0000001 network port 10010\nrename 400 incoming/B0000001 incoming/1.400\n");
+	assert_string_equal(w->log, "queued B0000000 lost\nqueued B0000001 session /a.php\n");
+	/* one that is established is tried no more */
+	tell(w, "connect 100 30000 2 /a.php\n");
+	assert_int_equal(stats(w).sessions_forgotten, 10);
+	tell(w, "connect 100 10009 7\nconnect 100 10010 7\ntick 1801\n");
+	assert_int_equal(stats(w).origins, 0);
+	world_free(w);
+}
+
 static struct session_key client(uint8_t net, uint8_t host, uint16_t port)
 {
 	return (struct session_key){.family = 4, .addr = {net, 0, 0, host}, .port = port};
@@ -487,6 +513,7 @@ int main(void)
 		cmocka_unit_test(a_connection_that_is_kept_names_its_message),
 		cmocka_unit_test(a_socket_is_used_again_and_the_end_was_lost),
 		cmocka_unit_test(more_connections_are_open_than_are_kept),
+		cmocka_unit_test(more_connections_are_tried_than_are_kept),
 		cmocka_unit_test(connections_of_many_addresses_are_forgotten),
 		cmocka_unit_test(a_connection_that_is_older_than_the_readings),
 		cmocka_unit_test(what_is_lost_during_a_tick),

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <utlist.h>
 
 #include "trace/correlate_internal.h"
 
@@ -11,12 +12,13 @@
 
 /*
  * The tracer is held to 32 MiB. A first id that was told takes 128 bytes, one that was not some 2.5
- * KiB with its injection and origin, and so does a connection with its origin; a file in flight
- * takes 176 bytes.
+ * KiB with its injection and origin, and so does a connection with its origin, tried or open; a
+ * file in flight takes 176 bytes.
  */
 static const struct limits limits = {
 	.first_ids = 100000,
 	.untold = 4096,
+	.connecting = 4096,
 	.open = 8192,
 	.closed = 4096,
 	.left = 32768,
@@ -109,6 +111,28 @@ struct origin *origin_get(struct correlate *c, uint64_t id)
 	if (o)
 		o->refs++;
 	return o;
+}
+
+void origin_connected(struct correlate *c, struct origin *o)
+{
+	if (!o->connecting)
+		return;
+	o->connecting = false;
+	DL_DELETE(c->connecting, o);
+	c->connecting_count--;
+	origin_put(c, o);
+}
+
+void origin_connects(struct correlate *c, struct origin *o)
+{
+	o->connecting = true;
+	o->refs++;
+	DL_APPEND(c->connecting, o);
+	c->connecting_count++;
+	while (c->connecting_count > c->limits.connecting) {
+		c->stats.sessions_forgotten++;
+		origin_connected(c, c->connecting);
+	}
 }
 
 void injection_free(struct injection *i)
@@ -261,19 +285,12 @@ static void sweep(struct correlate *c)
 }
 
 /* Those whose connection's end was lost, or that had no room in the kernel's table. By now TCP has
- * given it up, or its session holds the origin. */
+ * given it up. */
 static void forget_connecting(struct correlate *c, uint64_t now)
 {
-	struct origin *o, *next;
-
-	/* a parent, which goes with its last child, is older than it: never the next one */
-	HASH_ITER(hh, c->origins, o, next)
-	{
-		if (!o->connecting || now < o->time + CONNECTING_NS)
-			continue;
-		o->connecting = false;
+	while (c->connecting && now >= c->connecting->time + CONNECTING_NS) {
 		c->stats.forgotten++;
-		origin_put(c, o);
+		origin_connected(c, c->connecting);
 	}
 }
 

@@ -210,8 +210,8 @@ struct correlate_stats {
 	uint64_t bad, no_memory, origins_lost, injections_lost, forgotten;
 	uint64_t commits, brief;      /* messages that came, and that left within PACE_BRIEF_NS */
 	uint64_t first_ids_forgotten; /* told under a first id, and then had to be forgotten */
-	/* messages that asked for a connection which had to be forgotten; and those forgotten open
-	 */
+	/* messages that asked for a connection which had to be forgotten; and those forgotten open,
+	 * or while they were tried */
 	uint64_t sessions_forgotten;
 	uint64_t orphans_forgotten; /* they are taken for messages when they are removed */
 	size_t tasks, origins, injections, waiting, sessions, in_flight;

@@ -165,7 +165,7 @@ struct recent {
 
 /* How many are kept at most; see correlate_new(). */
 struct limits {
-	size_t first_ids, untold, open, closed, left;
+	size_t first_ids, untold, connecting, open, closed, left;
 };
 
 struct correlate {
@@ -174,7 +174,7 @@ struct correlate {
 	struct mta_queue *queues;
 	size_t queue_count;
 	struct task *tasks;
-	struct origin *origins;
+	struct origin *origins, *connecting;
 	struct injection *injections;
 	struct in_flight *in_flight, *watched, *left;
 	struct smtp_session *sessions, *by_sock, *open, *closed;
@@ -182,7 +182,8 @@ struct correlate {
 	struct pickup *pickups;          /* oldest first */
 	struct untold *untold;
 	struct removal *removals; /* correlate_ahead.c */
-	size_t origin_count, waiting_count, untold_count, closed_count, left_count;
+	size_t origin_count, connecting_count, waiting_count, untold_count, closed_count,
+		left_count;
 	struct forgotten forgotten;
 	uint64_t swept, swept_all;
 	bool late;
@@ -212,6 +213,10 @@ struct origin *origin_ref(struct origin *o);
 /* A reference to the origin of that id; NULL: it is not known. */
 struct origin *origin_get(struct correlate *c, uint64_t id);
 void origin_put(struct correlate *c, struct origin *o);
+/* It is held for the connection that it was made for, which may be forgotten when there are too
+ * many; or is held for that no more. */
+void origin_connects(struct correlate *c, struct origin *o);
+void origin_connected(struct correlate *c, struct origin *o);
 
 /* correlate_lineage.c: 0 or -errno, as correlate_record() */
 int lineage_origin(struct correlate *c, const struct record *r);

@@ -37,9 +37,7 @@ int lineage_origin(struct correlate *c, const struct record *r)
 	} else if (raw->why == ST_BY_EXEC || raw->why == ST_BY_CGI || raw->why == ST_BY_SERVER) {
 		t = task_add(c, &raw->h.task, NULL, raw->h.time, o->id, 0);
 	} else {
-		/* held until the connection's end, see correlate_connect() */
-		o->connecting = true;
-		o->refs++;
+		origin_connects(c, o); /* see correlate_connect() */
 	}
 	err = t || o->connecting ? 0 : -ENOMEM;
 	origin_put(c, o);

@@ -182,12 +182,10 @@ int correlate_connect(struct correlate *c, const struct record *r)
 			s->end_seen = true;
 			session_close(c, s, k->h.time);
 		}
-		/* the reference that the origin's record took for the connection */
-		if (o && o->connecting) {
-			o->connecting = false;
-			origin_put(c, o);
-		}
 	}
+	/* its session holds the origin now, or it has none */
+	if (o && !err && k->state != STATE_SYN_SENT)
+		origin_connected(c, o);
 	injection_put(c, i);
 	origin_put(c, o);
 	return err;

@@ -26,8 +26,10 @@ struct cgi_request {
 struct origin {
 	uint64_t id, parent;
 	uint32_t refs;
-	bool parent_lost;             /* it had one, whose record was lost; parent is 0 */
-	bool connecting;              /* one of them is of the connection that it was made for */
+	bool parent_lost; /* it had one, whose record was lost; parent is 0 */
+	bool connecting;  /* one of them is of the connection that it was made for, until that is
+			     established or given up */
+	struct origin *prev, *next;   /* of those connecting, oldest first */
 	uint64_t time;                /* of its record, boot ns */
 	struct st_task worker, child; /* child: ST_BY_FORK */
 	struct st_inode exe;
