@@ -44,6 +44,8 @@ struct world {
 	int open_files, still_running;
 	unsigned opens; /* files that were looked for */
 	size_t reads;   /* how often facts were asked for */
+	unsigned asked; /* and the log for a message */
+	uint64_t said;  /* by the log: lines */
 	char log[1 << 20];
 	size_t log_len;
 	int64_t messages, in_flight, orphans;
@@ -251,18 +253,27 @@ static int world_facts(void *arg, struct mta_queue *q, int fd, const char *id, u
 /* What the log says of a message whose file is gone: "daemon" of the file. */
 static const char *world_daemon(void *arg, const struct queued *q, struct message_facts *out)
 {
-	struct file *f = world_file(arg, q->id);
+	struct world *w = arg;
+	struct file *f = world_file(w, q->id);
 
 	(void)out;
+	w->asked++;
 	return f->daemon[0] ? f->daemon : NULL;
 }
 
 /* What the log says of who logged in: "mailbox" of the file. */
 static const char *world_mailbox(void *arg, const struct queued *q)
 {
-	struct file *f = world_file(arg, q->id);
+	struct world *w = arg;
+	struct file *f = world_file(w, q->id);
 
+	w->asked++;
 	return f->mailbox[0] ? f->mailbox : NULL;
+}
+
+static uint64_t world_log_said(void *arg)
+{
+	return ((struct world *)arg)->said;
 }
 
 static void world_close(void *arg, int fd)
@@ -341,6 +352,7 @@ static struct world *world_new(const struct mta *mta)
 		.close = world_close,
 		.daemon = world_daemon,
 		.mailbox = world_mailbox,
+		.log_said = world_log_said,
 		.program = world_program_path,
 		.environment = world_environment,
 		.still_running = world_still_running,
@@ -412,6 +424,7 @@ static void step_file(struct world *w, char *words)
 	struct file *f = world_file(w, word);
 
 	while ((word = strtok(NULL, " "))) {
+		w->said += !strcmp(word, "daemon") || !strcmp(word, "mailbox");
 		if (!strcmp(word, "again"))
 			f->again = true;
 		else if (!strcmp(word, "ready"))

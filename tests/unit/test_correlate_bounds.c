@@ -463,6 +463,25 @@ static void what_is_picked_up_is_not_looked_for_among_all(void **state)
 	world_free(w);
 }
 
+/* Each removal and each tick looks at all that waits; the log is asked when it has grown. */
+static void the_log_is_asked_when_it_has_grown(void **state)
+{
+	struct world *w = world_new(&mta_postfix);
+
+	(void)state;
+	tell(w, "comm 400 cleanup\ncomm 300 qmgr\nfile B0000000 gone\nfile B0000001 gone\n"
+		"rename 400 incoming/B0000000 incoming/1.400\n"
+		"rename 400 incoming/B0000001 incoming/2.400\ntick 1\n");
+	assert_int_equal(w->asked, 2);
+	tell(w, "unlink 300 active/C0000000\nunlink 300 active/C0000001\ntick 1\n");
+	assert_int_equal(w->asked, 2);
+	tell(w, "file B0000001 daemon smtpd\nunlink 300 active/C0000002\n");
+	assert_int_equal(w->asked, 4);
+	tell(w, "tick 1\n");
+	assert_int_equal(w->asked, 4);
+	world_free(w);
+}
+
 /* ---- files in flight ---- */
 
 static void leave_an_orphan(struct world *w, unsigned n)
@@ -518,6 +537,7 @@ int main(void)
 		cmocka_unit_test(a_connection_that_is_older_than_the_readings),
 		cmocka_unit_test(what_is_lost_during_a_tick),
 		cmocka_unit_test(what_is_picked_up_is_not_looked_for_among_all),
+		cmocka_unit_test(the_log_is_asked_when_it_has_grown),
 		cmocka_unit_test(many_processes_are_killed_while_they_write),
 	};
 

@@ -101,6 +101,42 @@ static void a_log_that_grows(void **state)
 	assert_string_equal(logins_by_pid(l, 42, 0), "new@shop.test");
 }
 
+/* A clock that goes back shows it: what is behind an older line is not looked at. */
+static void lines_before_are_not_looked_at(void **state)
+{
+	__attribute__((cleanup(logins_freep))) struct logins *l = NULL;
+	uint64_t since;
+	const char *parent;
+
+	(void)state;
+	assert_int_equal(logins_open(root, &l), 0);
+	later = 100;
+	append(LOGIN("44", "info@shop.test") CLIENT("4054AA7EA39", "joe"));
+	logins_read(l);
+	since = clock_boot_ns() - 50000000000ULL;
+	assert_string_equal(logins_by_pid(l, 44, since), "info@shop.test");
+	assert_string_equal(logins_postfix_daemon(l, "4054AA7EA39", since, &parent), "smtpd");
+	later = 0;
+	append(LOGIN("45", "new@shop.test"));
+	assert_null(logins_by_pid(l, 44, since));
+	assert_null(logins_postfix_daemon(l, "4054AA7EA39", since, &parent));
+	assert_string_equal(logins_by_pid(l, 44, 0), "info@shop.test");
+}
+
+static void it_tells_when_there_is_more(void **state)
+{
+	__attribute__((cleanup(logins_freep))) struct logins *l = NULL;
+	uint64_t said;
+
+	(void)state;
+	assert_int_equal(logins_open(root, &l), 0);
+	said = logins_said(l);
+	append("Nov 21 18:55:23 h joe: \n");
+	assert_int_equal(logins_said(l), said);
+	append(LOGIN("46", "info@shop.test"));
+	assert_int_not_equal(logins_said(l), said);
+}
+
 static void a_line_in_two_pieces(void **state)
 {
 	__attribute__((cleanup(logins_freep))) struct logins *l = NULL;
@@ -334,11 +370,18 @@ static void no_log_yet(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(a_log_that_grows),   cmocka_unit_test(a_line_in_two_pieces),
-		cmocka_unit_test(the_end_of_a_line),  cmocka_unit_test(a_burst),
-		cmocka_unit_test(truncated_in_place), cmocka_unit_test(a_rotated_log),
-		cmocka_unit_test(postfix_daemons),    cmocka_unit_test(sendmail_sessions),
-		cmocka_unit_test(no_log_yet),         cmocka_unit_test(another_log),
+		cmocka_unit_test(a_log_that_grows),
+		cmocka_unit_test(a_line_in_two_pieces),
+		cmocka_unit_test(the_end_of_a_line),
+		cmocka_unit_test(a_burst),
+		cmocka_unit_test(truncated_in_place),
+		cmocka_unit_test(a_rotated_log),
+		cmocka_unit_test(postfix_daemons),
+		cmocka_unit_test(sendmail_sessions),
+		cmocka_unit_test(lines_before_are_not_looked_at),
+		cmocka_unit_test(it_tells_when_there_is_more),
+		cmocka_unit_test(no_log_yet),
+		cmocka_unit_test(another_log),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);

@@ -153,6 +153,13 @@ static const char *mailbox(void *arg, const struct queued *q)
 	return logins_by_id(s->logins, q->id, a_little_before(q->time));
 }
 
+static uint64_t log_said(void *arg)
+{
+	struct session *s = arg;
+
+	return logins_said(s->logins);
+}
+
 static struct balance *balance_of(struct session *s, const struct mta_queue *q)
 {
 	return &s->balances[q - s->queues];
@@ -338,6 +345,7 @@ void session_callbacks(struct session *s, struct correlate_ops *c, struct attrib
 			.orphaned = on_orphaned,
 			.daemon = daemon_of,
 			.mailbox = s->logins ? mailbox : NULL,
+			.log_said = s->logins ? log_said : NULL,
 			.connected = on_connected,
 			.open = open_message,
 			.facts = read_facts,

@@ -40,9 +40,9 @@ struct logins {
 	ino_t ino;
 	off_t off;
 	uint64_t looked;
-	bool within; /* off is in the midst of a line, whose rest is no line */
-	bool begun;  /* a log that appears later is new from its start */
-	struct login login[LOGINS_MAX];
+	bool within;                    /* off is in the midst of a line, whose rest is no line */
+	bool begun;                     /* a log that appears later is new from its start */
+	struct login login[LOGINS_MAX]; /* in order of seen */
 	size_t next;
 	struct auth_clock clock;
 };
@@ -169,14 +169,16 @@ static void take_sendmail(struct logins *l, const struct auth_event *e)
 	if (!e->authenticated || !e->pid || !e->id[0])
 		return;
 	for (size_t i = 1; i <= have; i++) {
-		struct login at = l->login[(l->next - i) % LOGINS_MAX];
+		const struct login *at = &l->login[(l->next - i) % LOGINS_MAX];
+		struct login again;
 
-		if (at.session != AUTH_SENDMAIL || at.pid != e->pid || at.host != e->host)
+		if (at->session != AUTH_SENDMAIL || at->pid != e->pid || at->host != e->host)
 			continue;
-		/* again, so that a long session's is never too old */
+		/* again, so that a long session's is never too old; it may take its own place */
+		again = *at;
 		to = add(l);
-		at.seen = to->seen;
-		*to = at;
+		again.seen = to->seen;
+		*to = again;
 		text_copy(to->id, sizeof(to->id), e->id);
 		return;
 	}
@@ -214,6 +216,8 @@ static void read_log(struct logins *l)
 		begin_at(l, 0); /* truncated in place */
 	if (st.st_size - l->off > READ_MAX)
 		begin_at(l, st.st_size - READ_MAX);
+	if (st.st_size == l->off)
+		return;
 	while ((n = pread(l->fd, buf, sizeof(buf), l->off)) > 0) {
 		const char *p = buf, *end = buf + n, *nl;
 
@@ -263,6 +267,12 @@ void logins_read(struct logins *l)
 	read_log(l);
 }
 
+uint64_t logins_said(struct logins *l)
+{
+	logins_read(l);
+	return l->next;
+}
+
 int logins_open(const char *root, struct logins **out)
 {
 	struct logins *l = calloc(1, sizeof(*l));
@@ -293,38 +303,39 @@ void logins_free(struct logins *l)
 	free(l);
 }
 
-/* Newest first: pids and ids are used again. */
+/* The nth, newest first, because pids and ids are used again; NULL: all since then were told. */
+static const struct login *newest(const struct logins *l, size_t n, uint64_t since)
+{
+	const struct login *at;
+
+	if (n >= l->next || n >= LOGINS_MAX)
+		return NULL;
+	at = &l->login[(l->next - 1 - n) % LOGINS_MAX];
+	return at->seen >= since ? at : NULL;
+}
+
 static const char *find(struct logins *l, uint32_t pid, const char *id, uint64_t since)
 {
-	size_t have;
+	const struct login *at;
 
 	logins_read(l);
-	have = l->next < LOGINS_MAX ? l->next : LOGINS_MAX;
-	for (size_t i = 1; i <= have; i++) {
-		const struct login *at = &l->login[(l->next - i) % LOGINS_MAX];
-
-		if (at->seen >= since && !at->daemon &&
-		    (pid ? at->pid == pid : id[0] && !strcmp(at->id, id)))
+	for (size_t n = 0; (at = newest(l, n, since)); n++)
+		if (!at->daemon && (pid ? at->pid == pid : id[0] && !strcmp(at->id, id)))
 			return at->user;
-	}
 	return NULL;
 }
 
 const char *logins_postfix_daemon(struct logins *l, const char *id, uint64_t since,
 				  const char **parent)
 {
-	size_t have;
+	const struct login *at;
 
 	logins_read(l);
-	have = l->next < LOGINS_MAX ? l->next : LOGINS_MAX;
-	for (size_t i = 1; i <= have; i++) {
-		const struct login *at = &l->login[(l->next - i) % LOGINS_MAX];
-
-		if (at->seen >= since && at->daemon && !strcmp(at->id, id)) {
+	for (size_t n = 0; (at = newest(l, n, since)); n++)
+		if (at->daemon && !strcmp(at->id, id)) {
 			*parent = at->parent[0] ? at->parent : NULL;
 			return at->daemon;
 		}
-	}
 	return NULL;
 }
 

@@ -37,6 +37,10 @@ const char *logins_by_id(struct logins *l, const char *id, uint64_t since);
 const char *logins_postfix_daemon(struct logins *l, const char *id, uint64_t since,
 				  const char **parent);
 
+/* How much it has said by now: while that stays, so do the answers of the others to what they were
+ * asked. */
+uint64_t logins_said(struct logins *l);
+
 /* Reads what is new. Also done by the others; called a few times a second it tells old from new. */
 void logins_read(struct logins *l);
 

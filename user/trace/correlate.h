@@ -159,6 +159,9 @@ struct correlate_ops {
 	 * by the log. NULL: not known (yet). A NULL pointer: there is no log.
 	 */
 	const char *(*mailbox)(void *arg, const struct queued *q);
+	/* How much the log has said by now; while that stays, daemon() and mailbox() are not asked
+	 * again about the same message. NULL: they always are. */
+	uint64_t (*log_said)(void *arg);
 	/* How many records of queue operations and of connections were lost so far (and of lineage,
 	 * where operations come late); NULL: none ever. */
 	uint64_t (*lost)(void *arg);

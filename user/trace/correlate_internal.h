@@ -63,6 +63,7 @@ struct waiting {
 	struct queued q;
 	int fd;
 	uint64_t since;            /* boot ns, of the state */
+	uint64_t log_said;         /* when the log was asked last, and one more; 0: it was not */
 	char parent[QUEUE_ID_MAX]; /* of a bounce, by the arguments of its submission */
 	bool told;                 /* under its first id, because that lay long */
 	uint16_t port;             /* of the client, where the committing process knew it, */

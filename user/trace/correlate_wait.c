@@ -59,6 +59,20 @@ static bool parent_follows(const struct waiting *w)
 	return by[0] || (w->q.has_facts && !w->q.facts.first_id[0]);
 }
 
+/* Has the log said anything since this message asked it last? It asks now. */
+static bool log_has_more(struct correlate *c, struct waiting *w)
+{
+	uint64_t said;
+
+	if (!c->ops.log_said)
+		return true;
+	said = c->ops.log_said(c->ops.arg) + 1;
+	if (said == w->log_said)
+		return false;
+	w->log_said = said;
+	return true;
+}
+
 /* Will the log tell who logged in? Takes what it says by now. */
 static bool login_follows(struct correlate *c, struct waiting *w)
 {
@@ -68,7 +82,7 @@ static bool login_follows(struct correlate *c, struct waiting *w)
 	if (!w->q.has_facts || !f->from_network || !f->authenticated || f->auth_user[0] ||
 	    w->q.session || !c->ops.mailbox)
 		return false;
-	name = c->ops.mailbox(c->ops.arg, &w->q);
+	name = log_has_more(c, w) ? c->ops.mailbox(c->ops.arg, &w->q) : NULL;
 	if (!name)
 		return true;
 	text_copy(f->auth_user, sizeof(f->auth_user), name);
@@ -188,7 +202,7 @@ static void ask_log(struct correlate *c, struct waiting *w)
 	const char *daemon;
 
 	if (w->q.has_facts || !w->q.no_facts || w->q.actor.peer[0] || !c->ops.daemon ||
-	    !correlate_two_ids(w))
+	    !correlate_two_ids(w) || !log_has_more(c, w))
 		return;
 	daemon = c->ops.daemon(c->ops.arg, &w->q, &w->q.facts);
 	if (!daemon)
