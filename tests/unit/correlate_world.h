@@ -19,7 +19,7 @@
 
 #include "trace/correlate.h"
 
-#define FILES_MAX 4096
+#define FILES_MAX 8192
 
 struct file {
 	char id[QUEUE_ID_MAX];

@@ -122,6 +122,40 @@ static void the_mta_is_down_and_many_messages_come(void **state)
 	world_free(w);
 }
 
+/* postdrop has made the file, and waits for its sender: there is no message yet. */
+static void a_first_id_whose_file_is_not_complete(void **state)
+{
+	static const struct {
+		const char *then, *log;
+	} cases[] = {
+		{"tick 600\nfile A0000000 ready\ntick 1200\n",
+		 "queued A0000000 first A0000000 /a.php nofacts\n"},
+		{"tick 600\nunlink 302 maildrop/A0000000\nexit 302 1\ntick 1200\n",
+		 "attempted /a.php code 1 signal 0\n"},
+		{"tick 1\nflush\n", "queued A0000000 first A0000000 /a.php nofacts\n"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < array_size(cases); i++) {
+		struct world *w = world_new(&mta_postfix);
+		unsigned opens;
+
+		tell(w, "tick 1\nphp 100 302 /a.php\nexec 302 postdrop -r\nfile A0000000 again\n"
+			"rename 302 maildrop/A0000000 maildrop/1.302\n");
+		tell(w, "tick 600\n");
+		/* one that was complete behind it is told; and it is not looked at at every tick */
+		drop_into_maildrop(w, 1);
+		opens = w->opens;
+		tell(w, "tick 5\ntick 1\ntick 5\n");
+		assert_string_equal(w->log, "queued A0000001 first A0000001 /a.php nofacts\n");
+		assert_int_equal(w->opens - opens, 2);
+		forget_log(w);
+		tell(w, cases[i].then);
+		assert_string_equal(w->log, cases[i].log);
+		world_free(w);
+	}
+}
+
 static void more_come_than_can_wait_to_be_told(void **state)
 {
 	struct told told = {0};
@@ -523,6 +557,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_mta_is_down_and_many_messages_come),
+		cmocka_unit_test(a_first_id_whose_file_is_not_complete),
 		cmocka_unit_test(more_come_than_can_wait_to_be_told),
 		cmocka_unit_test(more_first_ids_lie_there_than_are_remembered),
 		cmocka_unit_test(a_submission_that_was_told_is_told_once),

@@ -75,7 +75,8 @@ struct waiting {
 
 /* What a message is told with: of a first id that has not been told, nor its message. */
 struct untold {
-	struct untold *prev, *next; /* in order of time */
+	struct untold *prev, *next; /* in order of when they are to be told */
+	uint64_t due;               /* boot ns */
 	struct pickup *pickup;
 	struct actor actor;
 	const char *doubt;

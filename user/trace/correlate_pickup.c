@@ -16,7 +16,8 @@
 #include "base/cleanup.h"
 #include "trace/correlate_internal.h"
 
-/* How long a first id may lie before it is reported under it (the MTA is down). */
+/* How long a first id may lie before it is reported under it (the MTA is down); and until one that
+ * was not complete is looked at again. */
 #define WAIT_PICKUP_NS (10 * NS_PER_S)
 
 static unsigned key_length(const char *id)
@@ -83,6 +84,7 @@ static struct pickup *pickup_new(const struct operation *op)
 	p->queue = op->queue_index;
 	memcpy(p->id, op->change.id, id_size);
 	u->pickup = p;
+	u->due = p->time + WAIT_PICKUP_NS;
 	u->actor = op->actor;
 	u->doubt = op->doubt;
 	p->untold = take_ptr(u);
@@ -126,6 +128,27 @@ static bool gone_unseen(struct correlate *c, const struct pickup *p)
 	if (fd == -ENOENT)
 		c->ops.counted(c->ops.arg, queue, -1, false);
 	return fd == -ENOENT;
+}
+
+/* Is it being written yet? Who writes it may take his time, and need not come to an end. */
+static bool unfinished(struct correlate *c, const struct pickup *p)
+{
+	struct mta_queue *queue = &c->queues[p->queue];
+	struct message_facts facts;
+	int fd = c->ops.open(c->ops.arg, queue, p->id), err;
+
+	if (fd < 0)
+		return false;
+	err = c->ops.facts(c->ops.arg, queue, fd, p->id, 0, &facts);
+	c->ops.close(c->ops.arg, fd);
+	return err == -EAGAIN;
+}
+
+static void put_off(struct correlate *c, struct untold *u, uint64_t now)
+{
+	u->due = now + WAIT_PICKUP_NS;
+	DL_DELETE(c->untold, u);
+	DL_APPEND(c->untold, u);
 }
 
 /* One that nothing was told of is told under its first id, if it is still there. */
@@ -349,9 +372,13 @@ bool correlate_pickup_run(struct correlate *c, struct waiting *w, const struct i
 
 void correlate_pickups_expire(struct correlate *c, uint64_t now)
 {
-	while (c->untold && now >= c->untold->pickup->time + WAIT_PICKUP_NS)
-		tell_now(c, c->untold->pickup,
-			 "it lies in the submission queue: is the MTA running?");
+	while (c->untold && now >= c->untold->due) {
+		if (unfinished(c, c->untold->pickup))
+			put_off(c, c->untold, now);
+		else
+			tell_now(c, c->untold->pickup,
+				 "it lies in the submission queue: is the MTA running?");
+	}
 }
 
 void correlate_pickups_free(struct correlate *c)
