@@ -1,16 +1,17 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What this project is held to, and whether the figures of a run keep it. A ratio is missed when all of the interval in which its
-median is (with 95 %) is below the bound; where the bound is within the interval, the run does not tell."""
+"""What this project is held to, and whether the figures of a run keep it. A ratio is judged by the null control's, which was taken in
+the same turns: on a noisy machine that is not 1 either. It is missed when all of the interval in which its median is (with 95 %) is
+below the bound; where the bound is within the interval, the run does not tell."""
 import json
 import os
 
 MET, MISSED, OPEN = "met", "**missed**", "not told: the interval has the bound in it"
 
 
-def share(figures, least):
-    if figures["median"] >= least:
+def share(figures, null, least):
+    if figures["median"] / null["median"] >= least:
         return MET
-    return MISSED if figures["high"] < least else OPEN
+    return MISSED if figures["high"] / null["median"] < least else OPEN
 
 
 def at_most(value, most):
@@ -25,7 +26,8 @@ def throughput(r, what, least, workloads):
     for w in workloads:
         ours, null = (r["ratio"][tool][w] for tool in ("spamtrace", "null control"))
         counted = f"; instructions {ours['instructions']['median']:.3f}" if ours.get("instructions") else ""
-        yield (f"{what}: {w}", f"{interval(ours['rate'])} of bare, null control {interval(null['rate'])}{counted}", share(ours["rate"], least))
+        yield (f"{what}: {w}", f"{ours['rate']['median'] / null['rate']['median']:.3f}: {interval(ours['rate'])} where the null control has "
+               f"{interval(null['rate'])}{counted}", share(ours["rate"], null["rate"], least))
 
 
 def origins(r):
@@ -55,8 +57,7 @@ def truth(r):
 def load(r):
     s = r["storm"]
     if s["rate"] < 990:
-        yield "1,000 messages a second", f"this machine makes {s['rate']:.0f}", MISSED
-    # where a machine is slower, or there were fewer: as many as were asked for
+        yield "1,000 messages a second", f"this machine makes {s['rate']:.0f}; below reckoned for 1,000", "not told: not reached"
     used = s["user_us"] / 1e6 * 1000
     yield ("1,000 messages a second: at most 4 % of a core in user space", f"{used * 100:.1f} % ({s['user_us']:.0f} µs a message) with JSON lines",
            at_most(used, .04))
