@@ -50,7 +50,7 @@ def own(r):
 
 
 def likely(f):
-    return f"{f['median']:.3f} ({f['low']:.3f}..{f['high']:.3f})" if f else "–"
+    return bounds.interval(f) if f else "–"
 
 
 def postfix(r, show=ratio):
