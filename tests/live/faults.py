@@ -294,14 +294,12 @@ def replay(run):
             f"90,000 in maildrop at once: {down['rss']} MiB")
 
 
-# LOGINS_MAX of user/mail/logins.c: of so many lines of the log it remembers whose a message is.
-LOGINS = 4096
-
-
 def fill_logins():
-    """A table of a fixed size that a mail server fills in minutes, and 20 s of mail do not: without this it would look like a leak."""
+    """Of so many lines of the log it is remembered whose a message is: a table that a mail server fills in minutes, and 20 s of mail do
+    not. Without this it would look like a leak."""
+    room = int(re.search(rb"#define LOGINS_MAX (\d+)", read(f"{fs.HERE}/../../user/mail/logins.c")).group(1))
     with open(read("/run/mail-log").decode().strip(), "ab") as f:
-        for n in range(LOGINS):
+        for n in range(room):
             f.write(b"Nov 30 00:00:00 soak postfix/pickup[1]: ZZZZ%X: uid=0 from=<soak>\n" % n)
 
 

@@ -9,7 +9,7 @@
 
 /* Origins by id, so that each test says who descends from whom. */
 struct host {
-	struct origin *origin[8];
+	struct origin *origin[64];
 	char asked_script[256], asked_chroot[64];
 	bool jailed, proved, executable;
 };
@@ -384,6 +384,31 @@ static void a_web_server_of_a_script(void **state)
 	}
 }
 
+/* As many scripts as one likes can stand between. */
+static void a_web_server_far_back(void **state)
+{
+	static const struct {
+		uint64_t scripts;
+		const char *reason;
+	} cases[] = {{9, "a script started the web server"}, {40, "further back"}};
+
+	(void)state;
+	for (size_t i = 0; i < array_size(cases); i++) {
+		struct st_origin *raw;
+		struct rec r;
+		_scene_;
+
+		raw = begin(&r, 5, 0);
+		raw->why = ST_BY_SERVER;
+		raw->uid = 33;
+		add(s, &r);
+		for (uint64_t id = 6; id < 6 + cases[i].scripts; id++)
+			add_request(s, id, id - 1, ST_SAPI_FPM, "/srv/b/i.php");
+		assert_int_equal(sent(s)->attribution, ATTRIBUTION_INFERRED);
+		assert_non_null(strstr(s->event.reason, cases[i].reason));
+	}
+}
+
 /* Perhaps it was such a server. */
 static void what_started_it_was_lost(void **state)
 {
@@ -572,6 +597,7 @@ int main(void)
 		cmocka_unit_test(a_name_that_stands_twice),
 		cmocka_unit_test(a_web_server_of_a_login),
 		cmocka_unit_test(a_web_server_of_a_script),
+		cmocka_unit_test(a_web_server_far_back),
 		cmocka_unit_test(what_started_it_was_lost),
 		cmocka_unit_test(a_request_that_is_claimed),
 		cmocka_unit_test(php_cgi_by_hand),

@@ -328,7 +328,13 @@ static const char by_script[] = "a script started the web server that it came fr
 static void doubt_server(const struct attribute_ops *ops, const struct origin *o,
 			 struct mail_event *e)
 {
-	for (int depth = 0; o && depth < 8; depth++) {
+	for (int depth = 0; o; depth++) {
+		/* whoever can make it that long has reason to */
+		if (depth == 32) {
+			attribute_weaken(e, ATTRIBUTION_INFERRED,
+					 "what started it goes further back than is looked at");
+			return;
+		}
 		if (o->why == ST_BY_SERVER && o->uid) {
 			attribute_weaken(e, ATTRIBUTION_INFERRED, by_script);
 			return;
