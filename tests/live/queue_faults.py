@@ -52,7 +52,6 @@ class Faults:
         self.root, self.place, self.name = QUEUES[mta]
         self.results = []
         self.sent = 0
-        self.heard = {}
         with open("/run/mail-log", encoding="ascii") as f:
             self.log_path = f.read().strip()
         self.tracer = Tracer(out, "-i", "0.2")
@@ -62,12 +61,9 @@ class Faults:
         with open(self.tracer.stderr, encoding="utf-8", errors="replace") as f:
             return f.read()
 
-    def told(self, text, since=None):
-        """Waits until a line with that text has been said since so many were; unless given, since it was last asked."""
-        wanted = (self.heard.get(text, 0) if since is None else since) + 1
-        right = wait_until(f"the line {text!r}", lambda: self.said().count(text) >= wanted, 10)
-        self.heard[text] = self.said().count(text)
-        return right
+    def told(self, text, since):
+        """Waits until that text has been said more often than since, which is asked before the deed."""
+        return wait_until(f"the line {text!r}", lambda: self.said().count(text) > since, 10)
 
     def result(self, name, right, why):
         self.results.append((name, "" if right else why))
@@ -167,27 +163,35 @@ class Faults:
 
     def replaced(self):
         """An empty copy in its place, then the first one again: a line each time."""
-        away = self.root + ".away"
+        away, other = self.root + ".away", "is another directory now"
+        since = self.said().count(other)
         os.rename(self.root, away)
         subprocess.run(["sh", "-c", f"cd {away} && find . -type d | (cd / && mkdir -p {self.root} && cd {self.root} && xargs mkdir -p)"],
                        check=True)
-        told = self.told("is another directory now")
+        told = self.told(other, since)
+        since = self.said().count(other)
         subprocess.run(["rm", "-rf", self.root], check=True)
         os.rename(away, self.root)
-        back = self.told("is another directory now")
+        back = self.told(other, since)
         self.result("another directory in its place", told and back and self.alive(), self.said()[-300:])
         self.result("a message after that", self.send(), "was not reported")
 
     def removed(self):
         """A queue of its own, of a further instance, removed for good while it is traced."""
         away = self.root + ".gone"
+        other, lost, back = "is another directory now", "cannot be counted; tracing goes on", "can be counted again"
+        since = self.said().count(other)
         os.rename(self.root, away)
         subprocess.run(["cp", "-a", away, self.root], check=True)
-        self.told("is another directory now")
+        self.told(other, since)
+        # and no line of the move is to come: it is counted before it is removed
+        wait_until("a count of the copy", lambda: not self.samples()[-1].get("missing"), 10)
+        since = self.said().count(lost)
         subprocess.run(["rm", "-rf", self.root], check=True)
-        told = self.told("cannot be counted; tracing goes on")
+        told = self.told(lost, since)
+        since = self.said().count(back)
         os.rename(away, self.root)
-        again = self.told("can be counted again")
+        again = self.told(back, since)
         self.result("the queue's directory is removed: a line", told and self.alive(), self.said()[-300:])
         self.result("and it is counted again", again and self.alive(), self.said()[-300:])
         self.result("a message after its return", self.send(), "was not reported")
