@@ -133,6 +133,11 @@ static void it_tells_when_there_is_more(void **state)
 	said = logins_said(l);
 	append("Nov 21 18:55:23 h joe: \n");
 	assert_int_equal(logins_said(l), said);
+	/* no message of this queue */
+	append("Nov 21 18:55:23 h postfix/smtpd[77]: NOQUEUE: client=x[192.0.2.1], "
+	       "sasl_method=PLAIN, sasl_username=joe\n");
+	assert_int_equal(logins_said(l), said);
+	assert_null(logins_by_pid(l, 77, 0));
 	append(LOGIN("46", "info@shop.test"));
 	assert_int_not_equal(logins_said(l), said);
 }

@@ -88,7 +88,10 @@ static size_t id_at(const char *p, size_t len, const char *end)
 	while (n < len && n < 31 &&
 	       ((p[n] >= '0' && p[n] <= '9') || ((p[n] | 32) >= 'a' && (p[n] | 32) <= 'z')))
 		n++;
-	return n >= 6 && len - n >= strlen(end) && !memcmp(p + n, end, strlen(end)) ? n : 0;
+	if (n < 6 || len - n < strlen(end) || memcmp(p + n, end, strlen(end)) != 0)
+		return 0;
+	/* what Postfix says of a session that has no message */
+	return n == 7 && !memcmp(p, "NOQUEUE", 7) ? 0 : n;
 }
 
 static bool starts(const char *p, size_t len, const char *text)
@@ -193,10 +196,14 @@ static void take_line(struct logins *l, const char *line, size_t len)
 	authlog_parse(line, len, &l->clock, &e);
 	if (e.source == AUTH_SENDMAIL && e.kind == AUTH_SUBMITTED)
 		take_sendmail(l, &e);
-	if (!e.user[0] || (e.kind != AUTH_LOGIN && e.kind != AUTH_MESSAGE) || (!e.pid && !e.id[0]))
+	if (!e.user[0] || (e.kind != AUTH_LOGIN && e.kind != AUTH_MESSAGE))
 		return;
+	if (e.kind == AUTH_MESSAGE) /* its session's pid is no checker's */
+		e.pid = 0;
+	if (!e.pid && !e.id[0])
+		return; /* "NOQUEUE: client=.., sasl_username=..": no message of this queue */
 	to = add(l);
-	to->pid = e.kind == AUTH_LOGIN ? e.pid : 0;
+	to->pid = e.pid;
 	to->session = e.source;
 	to->host = e.host;
 	text_copy(to->id, sizeof(to->id), e.id);
