@@ -49,13 +49,16 @@ def attempt(record):
     return action(record) == "mail-attempted" and get(record, "container.id") is None
 
 
+GONE = "the queue file was gone before it could be read"
+
+
 def read_too_late(queued, log, sent):
     """Of Exim and Sendmail nothing but the queue file says that a message is a network client's. Where that was gone before it could
     be read spamtrace says `none`, and so: record -> the source by the log. What local programs sent is known all the same."""
     sources = {m.id: source_of(m, sent) for m in log.messages if m.kind in ("network", "auth")}
     return {id(r): sources[get(r, "email.local_id")] for r in queued
             if get(r, "spamtrace.bytes") is None and get(r, "spamtrace.source") == "unknown"
-            and get(r, "spamtrace.attribution") == "none" and get(r, "email.local_id") in sources}
+            and get(r, "spamtrace.attribution") == "none" and get(r, "spamtrace.reason") == GONE and get(r, "email.local_id") in sources}
 
 
 class Judge:

@@ -1378,6 +1378,23 @@ static void connections_of_an_unseen_program(void **state)
 	o->parent = 0;
 }
 
+/* Exim's and Sendmail's files alone tell mail of the network from what began before tracing. */
+static void a_file_that_was_gone(void **state)
+{
+	_scene_;
+
+	(void)state;
+	s->queued.injection = NULL;
+	s->queued.has_facts = false;
+	assert_non_null(strstr(queued(s)->reason, "before tracing"));
+	s->queued.no_facts = "the file was gone";
+	assert_int_equal(queued(s)->source, SOURCE_UNKNOWN);
+	assert_int_equal(queued(s)->attribution, ATTRIBUTION_NONE);
+	expect_str(queued(s)->reason, "the file was gone");
+	s->queued.origin_lost = true;
+	assert_non_null(strstr(queued(s)->reason, "lost"));
+}
+
 /* Strings as long as they can be stay within their room (ASan). */
 static void long_strings(void **state)
 {
@@ -1432,6 +1449,7 @@ int main(void)
 		cmocka_unit_test(removals),
 		cmocka_unit_test(connections),
 		cmocka_unit_test(connections_of_an_unseen_program),
+		cmocka_unit_test(a_file_that_was_gone),
 		cmocka_unit_test(long_strings),
 	};
 
