@@ -10,45 +10,11 @@
 #include <sys/sysmacros.h>
 
 #include "base/cleanup.h"
+#include "kernel/mounts.h"
 
-/* s_dev as the kernel holds it: MKDEV() of include/linux/kdev_t.h */
-static __u32 kernel_dev(unsigned maj, unsigned min)
+__u32 inode_kernel_dev(unsigned maj, unsigned min)
 {
 	return maj << 20 | (min & 0xfffff);
-}
-
-/* "36 35 98:0 /mnt1 /mnt2 ...": mount, its parent, device. */
-static bool parse_mount(char *line, unsigned long *mount, __u32 *dev)
-{
-	unsigned long maj, min;
-	char *p;
-
-	*mount = strtoul(line, &p, 10);
-	strtoul(p, &p, 10);
-	maj = strtoul(p, &p, 10);
-	if (*p != ':')
-		return false;
-	min = strtoul(p + 1, &p, 10);
-	*dev = kernel_dev((unsigned)maj, (unsigned)min);
-	return *p == ' ';
-}
-
-static bool find_mount(const char *table, unsigned long id, __u32 *dev)
-{
-	_fclose_ FILE *f = fopen(table, "re");
-	_free_ char *line = NULL;
-	size_t size = 0;
-
-	while (f && getline(&line, &size, f) > 0) {
-		unsigned long mount;
-		__u32 its;
-
-		if (parse_mount(line, &mount, &its) && mount == id) {
-			*dev = its;
-			return true;
-		}
-	}
-	return false;
 }
 
 int inode_of_fd(int fd, pid_t pid, struct st_inode *out)
@@ -62,7 +28,7 @@ int inode_of_fd(int fd, pid_t pid, struct st_inode *out)
 	if (fstat(fd, &st))
 		return -errno;
 	*out = (struct st_inode){.ino = st.st_ino,
-				 .dev = kernel_dev(major(st.st_dev), minor(st.st_dev))};
+				 .dev = inode_kernel_dev(major(st.st_dev), minor(st.st_dev))};
 	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", fd);
 	info = fopen(path, "re");
 	while (info && fgets(line, sizeof(line), info)) {
@@ -73,12 +39,12 @@ int inode_of_fd(int fd, pid_t pid, struct st_inode *out)
 	}
 	if (!mount)
 		return 0;
-	if (find_mount("/proc/self/mountinfo", mount, &dev)) {
+	if (mounts_device(mount, &dev)) {
 		out->dev = dev;
 		return 0;
 	}
 	snprintf(path, sizeof(path), "/proc/%d/mountinfo", (int)pid);
-	if (pid > 0 && find_mount(path, mount, &dev))
+	if (pid > 0 && mounts_device_in(path, mount, &dev))
 		out->dev = dev;
 	return 0;
 }

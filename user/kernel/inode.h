@@ -13,6 +13,9 @@
 
 #include "spamtrace.h"
 
+/* s_dev as the kernel holds it: MKDEV() of include/linux/kdev_t.h */
+__u32 inode_kernel_dev(unsigned maj, unsigned min);
+
 /*
  * The inode of the file open at `fd` (O_PATH will do), taken from /proc/self/fdinfo and the mount
  * table of this process or, if it is mounted only there, of process `pid` (0: none). Falls back to

@@ -2,7 +2,6 @@
 /* Files: where PHP stands, and what an inode holds. */
 #include <errno.h>
 #include <fcntl.h>
-#include <glob.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -52,7 +51,8 @@ struct php_finder *php_finder_new(void (*found)(const struct php_engine *e, void
 		return NULL;
 	f->plain = calloc(MAX_CACHED, sizeof(*f->plain));
 	f->seen = calloc(MAX_CACHED, sizeof(*f->seen));
-	if (!f->plain || !f->seen) {
+	f->known = calloc(array_size(known_paths), sizeof(*f->known));
+	if (!f->plain || !f->seen || !f->known) {
 		php_finder_free(f);
 		return NULL;
 	}
@@ -69,7 +69,10 @@ void php_finder_free(struct php_finder *f)
 		free(f->engines[i]->path);
 		free(f->engines[i]);
 	}
+	for (size_t i = 0; f->known && i < array_size(known_paths); i++)
+		dir_glob_free(&f->known[i]);
 	free(f->engines);
+	free(f->known);
 	free(f->plain);
 	free(f->seen);
 	free(f);
@@ -297,19 +300,17 @@ const char *php_finder_short_lived(size_t number)
 int php_finder_scan_paths(struct php_finder *f)
 {
 	for (size_t i = 0; i < array_size(known_paths); i++) {
-		glob_t g;
+		char *const *paths = NULL;
+		int count = dir_glob(&f->known[i], known_paths[i], &paths);
 
-		if (glob(known_paths[i], GLOB_NOSORT, NULL, &g))
-			continue;
-		for (size_t n = 0; n < g.gl_pathc; n++) {
+		for (int n = 0; n < count; n++) {
 			const struct php_engine *e;
 
-			if (php_finder_path(f, g.gl_pathv[n], &e) == -ENOMEM) {
-				globfree(&g);
+			if (php_finder_path(f, paths[n], &e) == -ENOMEM)
 				return -ENOMEM;
-			}
 		}
-		globfree(&g);
+		if (count < 0)
+			return count;
 	}
 	return (int)f->engine_count;
 }

@@ -3,6 +3,7 @@
 #ifndef ST_PHP_FIND_INTERNAL_H
 #define ST_PHP_FIND_INTERNAL_H
 
+#include "kernel/dir_glob.h"
 #include "kernel/php_find.h"
 
 /* Both caches only save work: they are emptied when they are full. */
@@ -29,6 +30,7 @@ struct php_finder {
 	size_t plain_count;
 	struct seen *seen;
 	size_t seen_count;
+	struct dir_glob *known; /* by the number of the path */
 };
 
 /*

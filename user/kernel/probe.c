@@ -16,6 +16,7 @@
 #include "base/cleanup.h"
 #include "base/log.h"
 #include "kernel/inode.h"
+#include "kernel/mounts.h"
 #include "kernel/php_layouts.h"
 #include "kernel/probe_internal.h"
 
@@ -245,6 +246,7 @@ static void need_tracefs(void)
 		  NULL))
 		log_err(errno, "tracefs is not mounted and could not be (mount -t tracefs tracefs "
 			       "/sys/kernel/tracing)");
+	mounts_forget();
 }
 
 int probe_new(const struct probe_options *o, struct probe **out, int *exit_status)

@@ -40,6 +40,7 @@ void programs_free(struct programs *p)
 		free(n);
 	}
 	php_finder_free(p->finder);
+	programs_free_others(p);
 	free(p);
 }
 

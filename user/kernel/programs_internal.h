@@ -4,6 +4,7 @@
 #define ST_PROGRAMS_INTERNAL_H
 
 #include "base/hash.h"
+#include "kernel/dir_glob.h"
 #include "kernel/inode.h"
 #include "kernel/programs.h"
 
@@ -54,6 +55,7 @@ struct programs {
 	struct node *to_prove;          /* that is to be looked at next; NULL: the oldest */
 	uint32_t container[64];         /* mount namespaces that were looked at */
 	size_t containers;
+	struct dir_glob *others; /* programs_paths.c: by the number of the path */
 };
 
 /* programs.c: registers a program once; a role is never taken back, a stronger claim (PHP,
@@ -81,10 +83,11 @@ void programs_forget_engine(struct programs *p, const struct php_engine *e);
 /* programs.c: sets a known program again. */
 void programs_forgotten(struct programs *p, const struct st_inode *inode);
 
-/* programs_paths.c: all known paths below `root` ("": the host's), which process `pid` has (0: this
- * one). Return how many were new. */
+/* programs_paths.c: the MTAs' paths below `root` ("": the host's), which process `pid` has (0: this
+ * one), and the host's of all others. Return how many were new, or -ENOMEM. */
 int programs_scan_mtas(struct programs *p, const char *root, pid_t pid);
-int programs_scan_others(struct programs *p, const char *root, pid_t pid);
+int programs_scan_others(struct programs *p);
+void programs_free_others(struct programs *p);
 /* Tells the finder of PHP programs of another root that are run for one script each. */
 void programs_find_engines(struct programs *p, const char *root, pid_t pid);
 /* Does root, as that process has it, own what it runs? */

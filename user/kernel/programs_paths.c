@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Where programs that have a role are known to live, and what they are called. */
+#include <errno.h>
 #include <fcntl.h>
 #include <glob.h>
 #include <limits.h>
 #include <linux/openat2.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -118,41 +120,51 @@ int programs_scan_mtas(struct programs *p, const char *root, pid_t pid)
 	       scan_names(p, root, pid, true, true) + scan_names(p, root, pid, false, true);
 }
 
-/* Adds what is at `path`; PHP becomes a program when its engine is known, see add_engines(). */
-static int look_at(struct programs *p, const char *root, pid_t pid, const char *path, uint32_t role)
+int programs_scan_others(struct programs *p)
 {
-	const struct php_engine *e;
-	_close_ int fd = -1;
+	int found = 0;
 
-	if (role != ST_ROLE_PHP)
-		return add_path(p, root, pid, path, NULL, role, 0) > 0;
-	fd = open_below(root, path);
-	return fd >= 0 && php_finder_fd(p->finder, fd, path, pid, &e) == 0;
+	if (!p->others)
+		p->others = calloc(array_size(others), sizeof(*p->others));
+	if (!p->others)
+		return -ENOMEM;
+	for (size_t i = 0; i < array_size(others); i++) {
+		char *const *paths = NULL;
+		int count = dir_glob(&p->others[i], others[i].path, &paths);
+
+		if (count < 0)
+			return count;
+		for (int n = 0; n < count; n++)
+			found += add_path(p, "", 0, paths[n], NULL, others[i].role, 0) > 0;
+	}
+	return found;
 }
 
-static int look_below(struct programs *p, const char *root, pid_t pid, const char *pattern,
-		      uint32_t role)
+void programs_free_others(struct programs *p)
+{
+	for (size_t i = 0; p->others && i < array_size(others); i++)
+		dir_glob_free(&p->others[i]);
+	free(p->others);
+}
+
+/* PHP becomes a program when its engine is known, see add_engines(). */
+static void find_engines_below(struct programs *p, const char *root, pid_t pid, const char *pattern)
 {
 	char whole[PATH_MAX];
-	int found = 0;
 	glob_t g;
 
 	if (snprintf(whole, sizeof(whole), "%s%s", root, pattern) >= (int)sizeof(whole))
-		return 0;
+		return;
 	if (glob(whole, GLOB_NOSORT, NULL, &g) == 0)
-		for (size_t i = 0; i < g.gl_pathc; i++)
-			found += look_at(p, root, pid, g.gl_pathv[i] + strlen(root), role);
+		for (size_t i = 0; i < g.gl_pathc; i++) {
+			const char *path = g.gl_pathv[i] + strlen(root);
+			_close_ int fd = open_below(root, path);
+			const struct php_engine *e;
+
+			if (fd >= 0)
+				php_finder_fd(p->finder, fd, path, pid, &e);
+		}
 	globfree(&g);
-	return found;
-}
-
-int programs_scan_others(struct programs *p, const char *root, pid_t pid)
-{
-	int found = 0;
-
-	for (size_t i = 0; i < array_size(others); i++)
-		found += look_below(p, root, pid, others[i].path, others[i].role);
-	return found;
 }
 
 void programs_find_engines(struct programs *p, const char *root, pid_t pid)
@@ -160,7 +172,7 @@ void programs_find_engines(struct programs *p, const char *root, pid_t pid)
 	const char *pattern;
 
 	for (size_t i = 0; (pattern = php_finder_short_lived(i)); i++)
-		look_below(p, root, pid, pattern, ST_ROLE_PHP);
+		find_engines_below(p, root, pid, pattern);
 }
 
 bool programs_is_roots(pid_t pid)

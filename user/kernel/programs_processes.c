@@ -187,11 +187,6 @@ static int on_process(const struct php_process *proc, void *arg)
 	return 0;
 }
 
-static int scan_root(struct programs *p, const char *root, pid_t pid)
-{
-	return programs_scan_mtas(p, root, pid) + programs_scan_others(p, root, pid);
-}
-
 /*
  * A graceful restart loads the modules again, PHP perhaps elsewhere or for the first time, and the
  * master stays the same exec.
@@ -218,17 +213,18 @@ static void rescan_httpds(struct programs *p)
 
 int programs_rescan(struct programs *p)
 {
-	int found, err;
+	int found, others, err;
 
 	if (probe_had_no_room(p->probe))
 		probe_forget_programs(p->probe);
-	found = programs_retry(p) + scan_root(p, "", 0);
-	err = php_finder_scan_paths(p->finder);
+	found = programs_retry(p) + programs_scan_mtas(p, "", 0);
+	others = programs_scan_others(p);
+	err = others < 0 ? others : php_finder_scan_paths(p->finder);
 	if (err < 0)
 		return err;
 	rescan_httpds(p);
 	programs_prove_some(p);
-	return found + add_engines(p);
+	return found + others + add_engines(p);
 }
 
 /*
