@@ -1395,6 +1395,38 @@ static void a_file_that_was_gone(void **state)
 	assert_non_null(strstr(queued(s)->reason, "lost"));
 }
 
+static const char *programs_doubt_of(void *arg)
+{
+	(void)arg;
+	return "another's file can pass for it";
+}
+
+/* Where numbers of files are shared, nothing is exact, and what was less stays what it was. */
+static void programs_that_may_be_others(void **state)
+{
+	_scene_;
+	struct st_connect k = {.h.task.tgid = 100, .uid = 33, .family = 4, .dport = 25};
+	struct mail_event e;
+
+	(void)state;
+	s->origin = php_origin(&fpm);
+	assert_int_equal(queued(s)->attribution, ATTRIBUTION_EXACT);
+	s->ops.programs_doubt = programs_doubt_of;
+	assert_int_equal(queued(s)->attribution, ATTRIBUTION_INFERRED);
+	expect_str(queued(s)->reason, "another's file can pass for it");
+	assert_int_equal(queued(s)->source, SOURCE_USER);
+	attribute_attempt(&s->ops, &s->injection, NULL, &s->room, &e);
+	assert_int_equal(e.attribution, ATTRIBUTION_INFERRED);
+	attribute_connect(&s->ops, &k, s->origin, &s->room, &e);
+	assert_int_equal(e.attribution, ATTRIBUTION_INFERRED);
+	s->queued.injection = NULL;
+	s->queued.facts.from_network = true;
+	assert_int_equal(queued(s)->attribution, ATTRIBUTION_INFERRED);
+	s->queued.facts.from_network = false;
+	assert_int_equal(queued(s)->attribution, ATTRIBUTION_NONE);
+	assert_non_null(strstr(queued(s)->reason, "before tracing"));
+}
+
 /* Strings as long as they can be stay within their room (ASan). */
 static void long_strings(void **state)
 {
@@ -1450,6 +1482,7 @@ int main(void)
 		cmocka_unit_test(connections),
 		cmocka_unit_test(connections_of_an_unseen_program),
 		cmocka_unit_test(a_file_that_was_gone),
+		cmocka_unit_test(programs_that_may_be_others),
 		cmocka_unit_test(long_strings),
 	};
 

@@ -311,6 +311,28 @@ static void test_inode_of_another(void **state)
 		}
 }
 
+/* btrfs: told of once, and only where more than a name comes of it. */
+static void test_shared_numbers(void **state)
+{
+	struct programs *p = *state;
+	struct file_id file = {.inode = inode(7), .shared = true};
+
+	assert_int_equal(programs_add(p, &file, "/home/x/a", NULL, ST_ROLE_NONE, 0, 0), 1);
+	assert_null(programs_doubt(p));
+	file.inode = inode(8);
+	file.shared = false;
+	assert_int_equal(programs_add(p, &file, "/usr/sbin/a", NULL, ST_ROLE_HTTPD, 0, 0), 1);
+	assert_null(programs_doubt(p));
+	assert_int_equal(told, 0);
+	file.shared = true;
+	for (uint64_t ino = 9; ino < 12; ino++) {
+		file.inode = inode(ino);
+		assert_int_equal(programs_add(p, &file, "/opt/a", NULL, ST_ROLE_INJECTOR, 0, 0), 1);
+	}
+	assert_non_null(programs_doubt(p));
+	assert_int_equal(told, 1);
+}
+
 /* Other permissions, a link more: it is the same program, by the same number. */
 static void test_same_program(void **state)
 {
@@ -658,6 +680,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_forgotten, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_room_for_a_role, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_inode_of_another, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_shared_numbers, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_same_program, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_seen_another, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_found_another, setup, teardown),

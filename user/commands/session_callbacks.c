@@ -58,6 +58,13 @@ static const char *program(void *arg, uint32_t id, const struct mta **mta)
 	return p ? p->path : NULL;
 }
 
+static const char *programs_doubted(void *arg)
+{
+	struct session *s = arg;
+
+	return programs_doubt(s->programs);
+}
+
 static int vhost(void *arg, const struct vhost_query *q, struct vhost_answer *out)
 {
 	struct session *s = arg;
@@ -365,6 +372,7 @@ void session_callbacks(struct session *s, struct correlate_ops *c, struct attrib
 			.php_version = php_version,
 			.php_reason = php_reason,
 			.program_at = program_at,
+			.programs_doubt = programs_doubted,
 			.program = program,
 			.vhost = vhost,
 			.origin = origin_by_id,

@@ -3,11 +3,13 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
+#include <sys/vfs.h>
 
 #include "base/cleanup.h"
 #include "kernel/mounts.h"
@@ -79,13 +81,16 @@ int file_stamp_at(int fd, const char *path, int flags, struct file_stamp *out)
 int file_id_of_fd(int fd, pid_t pid, struct file_id *out)
 {
 	struct file_id id = {0};
+	struct statfs fs;
 	int err = inode_of_fd(fd, pid, &id.inode);
 
 	if (!err)
 		err = file_stamp_at(fd, "", AT_EMPTY_PATH, &id.stamp);
-	if (!err)
-		*out = id;
-	return err;
+	if (err)
+		return err;
+	id.shared = !fstatfs(fd, &fs) && fs.f_type == BTRFS_SUPER_MAGIC;
+	*out = id;
+	return 0;
 }
 
 int file_id_of_path(const char *path, pid_t pid, struct file_id *out)

@@ -40,6 +40,8 @@ struct file_stamp {
 struct file_id {
 	struct st_inode inode;
 	struct file_stamp stamp;
+	bool shared; /* its file system is btrfs: a file of another subvolume, which any user can
+			make, may have the same inode number and super block */
 };
 
 /* `flags` of statx(2): AT_EMPTY_PATH and "" for `fd` itself. 0 or -errno. */

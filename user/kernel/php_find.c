@@ -245,6 +245,7 @@ static int read_file(struct php_finder *f, int fd, const char *path, pid_t pid, 
 	if (err)
 		return err;
 	e->stamp = id->stamp;
+	e->shared = id->shared;
 	*out = e;
 	return 0;
 }

@@ -21,6 +21,7 @@ struct php_engine {
 	unsigned index; /* 0 upwards, in order of discovery; never changes */
 	struct st_inode inode;
 	struct file_stamp stamp; /* of the file when it was read */
+	bool shared;             /* as in struct file_id */
 	struct php_image image;
 	unsigned revision; /* grows when another file has the inode, or other content */
 	bool gone;         /* that file holds no engine, and this one is nobody's */

@@ -299,6 +299,22 @@ static struct node *replaced(struct programs *p, struct node *n, const struct fi
 	return n;
 }
 
+static void note_shared(struct programs *p, const char *path)
+{
+	if (!p->shared)
+		log_warn("%s is on btrfs, where files of two subvolumes can have the same number, "
+			 "by which the kernel's hooks know programs: nothing is told as exact",
+			 path);
+	p->shared = true;
+}
+
+const char *programs_doubt(const struct programs *p)
+{
+	return p->shared ? "on btrfs a file of another subvolume can pass for a program of this "
+			   "host"
+			 : NULL;
+}
+
 int programs_add(struct programs *p, const struct file_id *file, const char *path,
 		 const struct mta *mta, uint32_t role, uint32_t flags, uint32_t image)
 {
@@ -313,6 +329,8 @@ int programs_add(struct programs *p, const struct file_id *file, const char *pat
 		return 0;
 	if (n && role == ST_ROLE_NONE)
 		return 0;
+	if (file->shared && role != ST_ROLE_NONE)
+		note_shared(p, path);
 	if (!n && (err = new_node(p, file, path, role, &n))) {
 		if (role != ST_ROLE_NONE)
 			tell_refused(p, path, err);

@@ -48,6 +48,10 @@ const struct php_engine *programs_engine(const struct programs *p, uint32_t imag
 /* The PHP engine that a process runs, and where it is loaded. 0 or -errno. */
 int programs_process(struct programs *p, pid_t pid, struct php_process *out);
 
+/* Has a program its numbers not for itself, so that another can pass for it? In words; NULL: none
+ * has. */
+const char *programs_doubt(const struct programs *p);
+
 /* Is there an engine that runs, whose memory cannot be trusted and whose calls cannot be watched?
  * Then file opens are worth their cost. */
 bool programs_untrusted_engine(const struct programs *p);

@@ -45,6 +45,7 @@ struct programs {
 	const struct mta *preferred[MAX_PREFERRED];
 	size_t preferred_count;
 	bool untrusted;
+	bool shared; /* a program with a role is file_id.shared; that was told */
 	enum {
 		WATCH_NOT,
 		WATCH_CALLS,

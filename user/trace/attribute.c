@@ -16,6 +16,17 @@ void attribute_weaken(struct mail_event *e, enum attribution to, const char *rea
 		e->reason = reason;
 }
 
+/* Whatever it rests on, programs were known by their numbers. */
+static void finish(const struct attribute_ops *ops, struct mail_event *e)
+{
+	const char *doubt = ops->programs_doubt ? ops->programs_doubt(ops->arg) : NULL;
+
+	if (doubt)
+		attribute_weaken(e, ATTRIBUTION_INFERRED, doubt);
+	if (e->attribution == ATTRIBUTION_EXACT)
+		e->reason = NULL;
+}
+
 const char *attribute_copy(char *to, size_t size, const char *from)
 {
 	if (!from || !*from)
@@ -226,8 +237,7 @@ void attribute_queued(const struct attribute_ops *ops, const struct queued *q,
 	}
 	if (q->doubt && (q->injection || q->session))
 		attribute_weaken(out, ATTRIBUTION_INFERRED, q->doubt);
-	if (out->attribution == ATTRIBUTION_EXACT)
-		out->reason = NULL;
+	finish(ops, out);
 }
 
 void attribute_file(struct mail_event *e)
@@ -251,6 +261,7 @@ void attribute_attempt(const struct attribute_ops *ops, const struct injection *
 	blank(out, ACTION_MAIL_ATTEMPTED);
 	out->mta = i->mta ? i->mta->name : NULL;
 	attribute_injection(ops, i, room, out);
+	finish(ops, out);
 	out->exit_code = i->exit_code;
 	out->exit_signal = i->exit_signal > 0 ? i->exit_signal : 0;
 	out->unfollowed = i->mta ? i->mta->unfollowed : NULL;
@@ -301,6 +312,5 @@ void attribute_connect(const struct attribute_ops *ops, const struct st_connect 
 					room->destination, sizeof(room->destination));
 	out->destination_port = k->dport;
 	out->client_port = k->sport;
-	if (out->attribution == ATTRIBUTION_EXACT)
-		out->reason = NULL;
+	finish(ops, out);
 }

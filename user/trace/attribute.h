@@ -19,6 +19,9 @@ struct attribute_ops {
 	const char *(*php_reason)(void *arg, uint32_t image);
 	/* Path and role of a program that is registered under this inode; NULL if it is not. */
 	const char *(*program_at)(void *arg, const struct st_inode *exe, uint32_t *role);
+	/* Why no program can be told from another for certain, in words; NULL: they can. May be
+	 * NULL itself. */
+	const char *(*programs_doubt)(void *arg);
 	/* Path of a program by number. */
 	const char *(*program)(void *arg, uint32_t program, const struct mta **mta);
 	int (*vhost)(void *arg, const struct vhost_query *q, struct vhost_answer *out);
