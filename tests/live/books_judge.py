@@ -182,6 +182,13 @@ class Judge:
         return rows
 
 
+def unknown(record):
+    """As a client's message that was not seen to come is told; its file was there."""
+    record["spamtrace"].pop("bytes", None)
+    for name, value in (("source", "unknown"), ("attribution", "none"), ("reason", "its injection began before tracing, or was not seen")):
+        put(record, f"spamtrace.{name}", value)
+
+
 def controls(judge_with, records):
     """Alters one record at a time: (what, did a check fail that had passed)."""
     def failing(recording):
@@ -216,6 +223,8 @@ def controls(judge_with, records):
             ("a client without a login", "smtp", lambda r: put(r, "spamtrace.source", "smtp-auth")),
             ("a client's address", "smtp", lambda r: put(r, "client.ip", "192.0.2.1")),
         ]
+    if "smtp" in first:
+        changes.append(("a client told as unknown, without the word that its file was gone", "smtp", unknown))
     results = []
     for what, kind, change in changes:
         if kind not in first:

@@ -406,7 +406,7 @@ ROWS = [
                       "DOCUMENT_ROOT={dir}", "SCRIPT_FILENAME={primary}", "REMOTE_ADDR=203.0.113.66",
                       "QUERY_STRING=way={way}&t={t}", "php-cgi"),
         sites=(2,), source="script", attribution="inferred", why="no web server was seen to start it",
-        over=(("url.domain", "shop.test"), ("client.ip", "203.0.113.66"))),
+        over=(("url.domain", "shop.test"), ("client.ip", ("203.0.113.66", None)))),
     # one that his own web server wrote
     web("fpm", "own-server", name="forge-own-server", included=False, attribution="inferred", why="a script started the web server",
         over=(("file.path", "{primary}.d/x.sh"), ("spamtrace.culprit.file", "{primary}.d/x.sh"), ("spamtrace.culprit.line", None),

@@ -142,6 +142,8 @@ def check_status(pid):
     check("a seccomp filter is in force", s["Seccomp"] == "2", s["Seccomp"])
     check("files are nobody's", s["Uid"].split()[3] == "65534" and s["Gid"].split()[3] == "65534", s["Uid"])
     check("no supplementary groups", not s["Groups"].strip(), s["Groups"])
+    files = next(line.split()[3:5] for line in read(f"/proc/{pid}/limits").splitlines() if line.startswith("Max open files"))
+    check("as many files as it may have", files == ["4096", "4096"], files)
 
 
 def main():
@@ -149,7 +151,7 @@ def main():
     inside = jail()
     with open(f"{OUT}/screen", "wb") as o, open(f"{OUT}/spamtrace.err", "wb") as e:
         tracer = subprocess.Popen(
-            ["spamtrace", "trace", "--strict", "-v", "-o", "table", "-w", f"{OUT}/recording", "--redact", "--evidence", KEEP],
+            ["prlimit", "--nofile=512:4096", "spamtrace", "trace", "--strict", "-v", "-o", "table", "-w", f"{OUT}/recording", "--redact", "--evidence", KEEP],
             stdout=o, stderr=e, stdin=subprocess.DEVNULL)
     if not wait_until("tracing", lambda: tracer.poll() is not None or b"spamtrace: tracing" in read(f"{OUT}/spamtrace.err", "rb")) \
             or tracer.poll() is not None:

@@ -4,10 +4,8 @@
  *trace_builders.h, queue files are a table of what facts() answers, and what correlate says is
  *written down as one line each:
  *
- *	queued ID [first ID] [session] SCRIPT|uid N|origin-lost|lost|unseen [nofacts] [forgotten]
- *[ended] [(doubt)]
- *	attempted SCRIPT code N signal N [(why)]
- *	removed ID [aborted]
+ *	queued ID [first ID] [session] SCRIPT|uid N|origin-lost|lost|unseen [nofacts[: unreadable]]
+ *[forgotten] [ended] [(doubt)] attempted SCRIPT code N signal N [(why)] removed ID [aborted]
  *	connected SCRIPT|lost state N
  *
  * A story is told in lines: see step().
@@ -23,7 +21,7 @@
 
 struct file {
 	char id[QUEUE_ID_MAX];
-	bool again, gone, stale, local, network, bounce, authenticated;
+	bool again, gone, denied, stale, local, network, bounce, authenticated;
 	char mailbox[16];          /* that the log names */
 	char daemon[16];           /* that the log names */
 	char parent[QUEUE_ID_MAX]; /* that the file of a bounce names */
@@ -144,7 +142,8 @@ static void world_queued(void *arg, const struct queued *q)
 	else
 		say_who(w, q->injection, q->origin_lost);
 	if (q->no_facts)
-		say(w, " nofacts");
+		say(w,
+		    strstr(q->no_facts, "could not be read") ? " nofacts: unreadable" : " nofacts");
 	if (q->facts.parent_id[0])
 		say(w, " bounces %s", q->facts.parent_id);
 	if (q->actor.peer[0])
@@ -213,8 +212,8 @@ static int world_open(void *arg, struct mta_queue *q, const char *id)
 
 	assert_non_null(q);
 	w->opens++;
-	if (f->gone)
-		return -ENOENT;
+	if (f->gone || f->denied)
+		return f->gone ? -ENOENT : -EMFILE;
 	f->open = true;
 	w->open_files++;
 	return (int)(f - w->file) + 100;
@@ -405,8 +404,8 @@ static void world_exec(struct world *w, uint32_t pid, const char *base, const ch
  *	die PID	(gone, but its records are still to be read)
  *	exit PID [CODE [SIGNAL]]	link|rename|create PID NEW [OLD], unlink PID NAME
  *	queue N				(what follows happens in queue N)
- *	file ID [again] [ready] [gone] [stale] [local] [network] [bounce] [parent ID] [daemon NAME]
- *	file ID [first ID] [authenticated] [mailbox NAME] [uid N] [port N] [ip ADDRESS]
+ *	file ID [again] [ready] [gone] [denied] [stale] [local] [network] [bounce] [parent ID]
+ *[daemon NAME] file ID [first ID] [authenticated] [mailbox NAME] [uid N] [port N] [ip ADDRESS]
  *	connect PID PORT STATE [SCRIPT]	tick SECONDS
  *	peer 0 NAME	(cleanup has the next messages from this daemon)
  *	socket PORT	(who commits next holds an SMTP session from this port of 127.0.0.1)
@@ -431,6 +430,8 @@ static void step_file(struct world *w, char *words)
 			f->again = false;
 		else if (!strcmp(word, "gone"))
 			f->gone = true;
+		else if (!strcmp(word, "denied"))
+			f->denied = true;
 		else if (!strcmp(word, "stale"))
 			f->stale = true;
 		else if (!strcmp(word, "local"))

@@ -609,6 +609,11 @@ static const struct story sendmail_sessions[] = {
 	{"the log is not asked about a file without a login",
 	 "file 6AM0ag2p020488 network mailbox joe\ncreate 51 qf6AM0ag2p020488\nidle\n",
 	 "queued 6AM0ag2p020488 unseen\n"},
+	{"its file is gone", "file 6AM0ag2p020488 gone\ncreate 51 qf6AM0ag2p020488\nidle\n",
+	 "queued 6AM0ag2p020488 unseen nofacts\n"},
+	{"its file is there, and no descriptor is left",
+	 "file 6AM0ag2p020488 denied\ncreate 51 qf6AM0ag2p020488\nidle\n",
+	 "queued 6AM0ag2p020488 unseen nofacts: unreadable\n"},
 	{"a script's session, and no file",
 	 "connect 100 40000 2 /a.php\nconnect 100 40000 1\nsocket 40000\nfile 6AM0ag2p020488 "
 	 "gone\ncreate 51 df6AM0ag2p020488\ncreate 51 qf6AM0ag2p020488\nsocket 0\n"

@@ -199,7 +199,11 @@ static int setup(void **state)
 	bases = 0;
 	base_room = 64;
 	log_before = count_told;
-	return programs_new(NULL, (struct programs **)state);
+	if (programs_new(NULL, (struct programs **)state))
+		return -1;
+	/* nothing is told of where this host's files lie */
+	(*(struct programs **)state)->shared = true;
+	return 0;
 }
 
 static int teardown(void **state)
@@ -317,6 +321,7 @@ static void test_shared_numbers(void **state)
 	struct programs *p = *state;
 	struct file_id file = {.inode = inode(7), .shared = true};
 
+	p->shared = false;
 	assert_int_equal(programs_add(p, &file, "/home/x/a", NULL, ST_ROLE_NONE, 0, 0), 1);
 	assert_null(programs_doubt(p));
 	file.inode = inode(8);

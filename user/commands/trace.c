@@ -341,6 +341,18 @@ static int loop(struct session *s, int signals)
 	return 0;
 }
 
+/* Each message that waits for something has its queue file open, and there may be thousands. */
+static void allow_files(void)
+{
+	struct rlimit files;
+
+	if (getrlimit(RLIMIT_NOFILE, &files))
+		return;
+	files.rlim_cur = files.rlim_max;
+	if (setrlimit(RLIMIT_NOFILE, &files))
+		log_err(errno, "the limit of open files cannot be raised");
+}
+
 int command_trace(int argc, char **argv)
 {
 	__attribute__((cleanup(session_closep))) struct session *s = calloc(1, sizeof(*s));
@@ -352,6 +364,7 @@ int command_trace(int argc, char **argv)
 	trace_options_parse(argc, argv, &s->options);
 	log_verbose = s->options.verbose;
 	signals = make_signals();
+	allow_files();
 	err = session_open(s);
 	if (err)
 		return s->exit_status ? s->exit_status : 1;

@@ -59,13 +59,16 @@ int dir_glob(struct dir_glob *g, const char *pattern, char *const **paths)
 		return 0;
 	next.settled = (int64_t)clock_wall_ns() - next.stamp.changed > SETTLED_NS;
 	next.listed = now;
-	err = glob(pattern, GLOB_NOSORT, NULL, &next.found);
+	/* of several directories one that cannot be read hides no other */
+	err = glob(pattern, GLOB_NOSORT | (known == 1 ? GLOB_ERR : 0), NULL, &next.found);
 	if (err) {
 		globfree(&next.found);
 		next.found = (glob_t){0};
 	}
 	if (err == GLOB_NOSPACE)
 		return -ENOMEM;
+	if (err == GLOB_ABORTED)
+		return 0; /* nothing was read: the next call tries again */
 	*g = next;
 	*paths = g->found.gl_pathv;
 	return (int)g->found.gl_pathc;

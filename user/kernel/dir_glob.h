@@ -25,7 +25,7 @@ struct dir_glob {
 /*
  * The paths that match, unsorted; they belong to `g` and stay until the next call with it. What is
  * at a path may have changed all the same, and may not be there: a link that leads nowhere. `g` is
- * for one pattern. Their number, or -ENOMEM.
+ * for one pattern. Their number, 0 also where the directory cannot be read, or -ENOMEM.
  */
 int dir_glob(struct dir_glob *g, const char *pattern, char *const **paths);
 

@@ -19,7 +19,7 @@ __u32 inode_kernel_dev(unsigned maj, unsigned min);
 /*
  * The inode of the file open at `fd` (O_PATH will do), taken from /proc/self/fdinfo and the mount
  * table of this process or, if it is mounted only there, of process `pid` (0: none). Falls back to
- * what fstat() says. 0 or -errno.
+ * what fstat() says. 0 or -errno. Not for more than one thread, as mounts.h.
  */
 int inode_of_fd(int fd, pid_t pid, struct st_inode *out);
 

@@ -18,7 +18,7 @@ bool mounts_device(unsigned long id, __u32 *dev);
 /* After unshare(2): this process has other mounts now. */
 void mounts_forget(void);
 
-/* The same of any process's mount table, which is read to its end: /proc/PID/mountinfo. */
+/* The same of any process's mount table, which is read each time: /proc/PID/mountinfo. */
 bool mounts_device_in(const char *table, unsigned long id, __u32 *dev);
 
 #endif

@@ -204,6 +204,7 @@ void programs_add_by_name(struct programs *p, pid_t pid, const struct st_inode *
 	/* anybody can call a program of his own httpd or qmail-local; one that he calls sendmail
 	 * says no more than what it executes */
 	trusted = programs_is_roots(pid);
+	now.shared &= trusted; /* nothing that is said rests on a customer's own program */
 	base = strrchr(path, '/') ? strrchr(path, '/') + 1 : path;
 	for (int want = 1; want >= 0; want--)
 		for (const struct mta *const *m = mta_all; *m; m++) {

@@ -80,8 +80,9 @@ static int add_engines(struct programs *p)
 
 	for (size_t i = 0; i < n; i++) {
 		const struct php_engine *e = php_finder_engine(p->finder, i);
-		const struct file_id file = {
-			.inode = e->inode, .stamp = e->stamp, .shared = e->shared};
+		const struct file_id file = {.inode = e->inode,
+					     .stamp = e->stamp,
+					     .shared = e->shared && !e->image.untrusted};
 
 		begin_anew(p, e);
 		if (e->gone || programs_knows(p, &file))

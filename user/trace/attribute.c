@@ -225,7 +225,7 @@ void attribute_queued(const struct attribute_ops *ops, const struct queued *q,
 		out->attribution = ATTRIBUTION_NONE;
 		out->reason = q->origin_lost ? "the record of its injection was lost"
 			      : q->doubt     ? q->doubt
-			      : q->no_facts  ? q->no_facts /* it alone would tell a client's mail */
+			      : q->no_facts  ? q->no_facts /* which might have told it */
 					    : "its injection began before tracing, or was not seen";
 		if (q->has_facts && q->facts.uid != COUNT_UNKNOWN) {
 			out->uid = q->facts.uid;

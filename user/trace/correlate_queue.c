@@ -77,6 +77,15 @@ static void session_of_environment(const struct injection *i, struct waiting *w)
 			w->port = (uint16_t)strtoul(i->env + at + sizeof(name) - 1, NULL, 10);
 }
 
+static void open_file(struct correlate *c, struct waiting *w)
+{
+	int fd = c->ops.open(c->ops.arg, w->q.queue, w->q.id);
+
+	if (fd < 0 && fd != -ENOENT)
+		w->q.no_facts = "the queue file could not be read";
+	w->fd = fd < 0 ? -1 : fd;
+}
+
 static int on_commit(struct correlate *c, struct operation *op)
 {
 	struct in_flight *f = in_flight_find(c, op->queue_index, op->change.id);
@@ -106,7 +115,7 @@ static int on_commit(struct correlate *c, struct operation *op)
 	if (ahead_removed(c, op->queue_index, w->q.id))
 		w->fd = -1;
 	else if (c->waiting_count < WAITING_MAX)
-		w->fd = c->ops.open(c->ops.arg, op->queue, w->q.id);
+		open_file(c, w);
 	else
 		w->q.no_facts = "too many messages at once to read every file";
 	wait_advance_one(c, w, w->since);

@@ -23,7 +23,8 @@ enum action {
 };
 
 enum source {
-	SOURCE_UNKNOWN, /* the injection began before tracing, or its records were lost */
+	SOURCE_UNKNOWN, /* the injection began before tracing, its records were lost, or only a
+			   queue file that was gone would tell */
 	SOURCE_SCRIPT,  /* a script of a web server, or of PHP under cron */
 	SOURCE_CLI,     /* a script run from a command line or by cron */
 	SOURCE_USER,    /* a plain user or a program of the system */
