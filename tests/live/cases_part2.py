@@ -404,9 +404,11 @@ ROWS = [
     # a CGI environment that no web server wrote
     cli("forge-cgi", ("env", "GATEWAY_INTERFACE=CGI/1.1", "REDIRECT_STATUS=200", "REQUEST_METHOD=GET",
                       "DOCUMENT_ROOT={dir}", "SCRIPT_FILENAME={primary}", "REMOTE_ADDR=203.0.113.66",
-                      "QUERY_STRING=way={way}&t={t}", "php-cgi"),
-        sites=(2,), source="script", attribution="inferred", why="no web server was seen to start it",
-        over=(("url.domain", "shop.test"), ("client.ip", ("203.0.113.66", None)))),
+                      "QUERY_STRING=way={way}&t={t}", "php-cgi", "-d",
+                      "auto_append_file=/src/tests/live/sites/part2/told.php"),
+        sites=(2,), source="script", attribution="inferred",
+        why="no web server was seen to start it: the request is what its environment says",
+        over=(("url.domain", "shop.test"), ("client.ip", "203.0.113.66"))),
     # one that his own web server wrote
     web("fpm", "own-server", name="forge-own-server", included=False, attribution="inferred", why="a script started the web server",
         over=(("file.path", "{primary}.d/x.sh"), ("spamtrace.culprit.file", "{primary}.d/x.sh"), ("spamtrace.culprit.line", None),

@@ -437,8 +437,11 @@ static struct st_origin *begin_cgi(struct rec *r, const char *script)
 /* php-cgi with the environment of a request, but no web server started it. */
 static void a_request_that_is_claimed(void **state)
 {
+	static const char block[] = "REMOTE_ADDR=192.0.2.99";
 	struct st_origin *raw;
+	struct origin *o;
 	struct rec r;
+	char *copy;
 	_scene_;
 
 	(void)state;
@@ -449,10 +452,19 @@ static void a_request_that_is_claimed(void **state)
 	raw->frames = 1;
 	raw->frame[0] = (struct st_frame){
 		.type = ST_FRAME_USER, .line = 4, .file = rec_text(&r, "/srv/a/i.php")};
-	add(s, &r);
+	o = add(s, &r);
 	assert_int_equal(sent(s)->source, SOURCE_SCRIPT);
 	assert_int_equal(s->event.attribution, ATTRIBUTION_INFERRED);
 	assert_non_null(strstr(s->event.reason, "no web server was seen to start it"));
+	assert_non_null(strstr(s->event.reason, "could not be read"));
+	assert_string_equal(s->event.client_ip, "192.0.2.66");
+	/* what the engine read of it is older than what it is now */
+	copy = malloc(sizeof(block));
+	assert_non_null(copy);
+	memcpy(copy, block, sizeof(block));
+	origin_take_environment(o, copy, sizeof(block));
+	assert_null(strstr(sent(s)->reason, "could not be read"));
+	assert_non_null(strstr(s->event.reason, "is what its environment says"));
 	assert_string_equal(s->event.client_ip, "192.0.2.66");
 }
 

@@ -311,8 +311,11 @@ static void set_engine(const struct attribute_ops *ops, const struct origin *o,
 	}
 	if (web && !serves_request(ops, web))
 		attribute_weaken(e, ATTRIBUTION_INFERRED,
-				 "no web server was seen to start it: the request is what its "
-				 "environment says");
+				 web->environment
+					 ? "no web server was seen to start it: the request is "
+					   "what its environment says"
+					 : "no web server was seen to start it, and what its "
+					   "environment says could not be read");
 	if (web)
 		set_request(ops, web, room, e);
 	set_host_paths(ops, o, room, e);
