@@ -271,6 +271,7 @@ const volatile __u64 fcgi_word[FCGI_KEYS * 2] __weak; /* zero padded to 16 bytes
 const volatile __u32 own_tgid __weak;                 /* the tracer itself is not traced */
 const volatile struct st_inode own_root __weak;       /* the tracer's root directory ... */
 const volatile __u32 own_root_mount __weak;           /* ... and its mount's id; 0: not known */
+const volatile struct st_btrfs btrfs __weak;          /* where a file's subvolume is found */
 const volatile bool again __weak; /* every program is attached twice, see AGAIN */
 
 #endif

@@ -277,7 +277,7 @@ static __always_inline bool has_own_root(struct task_struct *task)
 	if (!own_root_mount || (__u32)BPF_CORE_READ(mnt, mnt_id) != own_root_mount)
 		return false;
 	inode_id(READ(fs, root.dentry, d_inode), &id);
-	return id.ino == own_root.ino && id.dev == own_root.dev;
+	return id.ino == own_root.ino && id.dev == own_root.dev && id.subvol == own_root.subvol;
 }
 
 static __always_inline void fill_origin(struct st_origin *o, struct task_struct *task,

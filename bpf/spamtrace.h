@@ -27,8 +27,15 @@ struct st_task {
 /* A program is its inode, never its name: device and inode as the kernel holds them. */
 struct st_inode {
 	__u64 ino;
-	__u32 dev; /* super_block.s_dev: major << 20 | minor */
-	__u32 pad;
+	__u32 dev;    /* super_block.s_dev: major << 20 | minor */
+	__u32 subvol; /* btrfs, whose subvolumes share numbers: btrfs_root.anon_dev. Else 0 */
+};
+
+/* Where btrfs keeps a subvolume's number, which stat() shows as the device. Offsets in bytes. */
+struct st_btrfs {
+	__s64 root;     /* btrfs_inode.root, seen from the struct inode in it */
+	__s64 anon_dev; /* in struct btrfs_root */
+	__u64 known;    /* else st_inode.subvol is 0 in every record */
 };
 
 /* A string in the data that follows the record's struct; len has no NUL. cut: there was more. */

@@ -7,6 +7,8 @@
 
 #include "emit.bpf.h"
 
+#define BTRFS_SUPER_MAGIC 0x9123683E /* include/uapi/linux/magic.h */
+
 /* include/linux/socket.h; include/net/tcp_states.h */
 #define AF_UNIX         1
 #define AF_INET         2
@@ -41,11 +43,26 @@ static __always_inline struct task_struct *current_task(void)
 	return (struct task_struct *)bpf_get_current_task();
 }
 
+/* Only a super block without a device of its own (major 0) can be one of btrfs. */
+static __always_inline __u32 subvolume(struct inode *inode, struct super_block *sb, __u32 dev)
+{
+	__u32 subvol = 0;
+	void *root = NULL;
+
+	if (!btrfs.known || dev >> 20 || READ(sb, s_magic) != BTRFS_SUPER_MAGIC)
+		return 0;
+	bpf_probe_read_kernel(&root, sizeof(root), (void *)inode + btrfs.root);
+	bpf_probe_read_kernel(&subvol, sizeof(subvol), root + btrfs.anon_dev);
+	return subvol;
+}
+
 static __always_inline void inode_id(struct inode *inode, struct st_inode *id)
 {
+	struct super_block *sb = READ(inode, i_sb);
+
 	id->ino = READ(inode, i_ino);
-	id->dev = READ(inode, i_sb, s_dev);
-	id->pad = 0;
+	id->dev = READ(sb, s_dev);
+	id->subvol = subvolume(inode, sb, id->dev);
 }
 
 static __always_inline void exe_id(struct task_struct *task, struct st_inode *id)

@@ -315,7 +315,7 @@ static void test_inode_of_another(void **state)
 		}
 }
 
-/* btrfs: told of once, and only where more than a name comes of it. */
+/* Told of once, and only where more than a name comes of it. */
 static void test_shared_numbers(void **state)
 {
 	struct programs *p = *state;

@@ -14,41 +14,84 @@
 #include "base/cleanup.h"
 #include "kernel/mounts.h"
 
+static bool tells_subvolumes; /* set once, before the first file is looked at */
+
 __u32 inode_kernel_dev(unsigned maj, unsigned min)
 {
 	return maj << 20 | (min & 0xfffff);
 }
 
-int inode_of_fd(int fd, pid_t pid, struct st_inode *out)
+void inode_tell_subvolumes(bool yes)
+{
+	tells_subvolumes = yes;
+}
+
+/* What /proc/self/fdinfo says of a file: its inode number (since 5.14; else *ino is left as it is)
+ * and its mount, 0 if that is not said. */
+static unsigned long read_fdinfo(int fd, __u64 *ino)
 {
 	char path[64], line[128];
 	_fclose_ FILE *info = NULL;
 	unsigned long mount = 0;
-	struct stat st;
-	__u32 dev;
 
-	if (fstat(fd, &st))
-		return -errno;
-	*out = (struct st_inode){.ino = st.st_ino,
-				 .dev = inode_kernel_dev(major(st.st_dev), minor(st.st_dev))};
 	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", fd);
 	info = fopen(path, "re");
 	while (info && fgets(line, sizeof(line), info)) {
-		if (strncmp(line, "ino:", 4) == 0) /* since 5.14 */
-			out->ino = strtoull(line + 4, NULL, 10);
+		if (strncmp(line, "ino:", 4) == 0)
+			*ino = strtoull(line + 4, NULL, 10);
 		else if (strncmp(line, "mnt_id:", 7) == 0)
 			mount = strtoul(line + 7, NULL, 10);
 	}
+	return mount;
+}
+
+static bool device_of_mount(unsigned long mount, pid_t pid, __u32 *dev)
+{
+	char path[64];
+
 	if (!mount)
-		return 0;
-	if (mounts_device(mount, &dev)) {
-		out->dev = dev;
-		return 0;
-	}
+		return false;
+	if (mounts_device(mount, dev))
+		return true;
 	snprintf(path, sizeof(path), "/proc/%d/mountinfo", (int)pid);
-	if (pid > 0 && mounts_device_in(path, mount, &dev))
-		out->dev = dev;
+	return pid > 0 && mounts_device_in(path, mount, dev);
+}
+
+static bool on_btrfs(int fd)
+{
+	struct statfs fs;
+
+	return !fstatfs(fd, &fs) && fs.f_type == BTRFS_SUPER_MAGIC;
+}
+
+/* `shared` as in struct file_id. btrfs shows each subvolume as another device (btrfs_getattr()),
+ * since its inode numbers alone do not tell its files apart. */
+static int identify(int fd, pid_t pid, struct st_inode *out, bool *shared)
+{
+	struct st_inode id = {0};
+	struct stat st;
+	__u32 shown;
+
+	if (fstat(fd, &st))
+		return -errno;
+	shown = inode_kernel_dev(major(st.st_dev), minor(st.st_dev));
+	id.ino = st.st_ino;
+	if (!device_of_mount(read_fdinfo(fd, &id.ino), pid, &id.dev))
+		id.dev = shown;
+	*shared = id.dev != shown && on_btrfs(fd);
+	if (*shared && tells_subvolumes) {
+		id.subvol = shown;
+		*shared = false;
+	}
+	*out = id;
 	return 0;
+}
+
+int inode_of_fd(int fd, pid_t pid, struct st_inode *out)
+{
+	bool shared;
+
+	return identify(fd, pid, out, &shared);
 }
 
 int inode_of_path(const char *path, pid_t pid, struct st_inode *out)
@@ -81,14 +124,12 @@ int file_stamp_at(int fd, const char *path, int flags, struct file_stamp *out)
 int file_id_of_fd(int fd, pid_t pid, struct file_id *out)
 {
 	struct file_id id = {0};
-	struct statfs fs;
-	int err = inode_of_fd(fd, pid, &id.inode);
+	int err = identify(fd, pid, &id.inode, &id.shared);
 
 	if (!err)
 		err = file_stamp_at(fd, "", AT_EMPTY_PATH, &id.stamp);
 	if (err)
 		return err;
-	id.shared = !fstatfs(fd, &fs) && fs.f_type == BTRFS_SUPER_MAGIC;
 	*out = id;
 	return 0;
 }

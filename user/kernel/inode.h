@@ -16,6 +16,9 @@
 /* s_dev as the kernel holds it: MKDEV() of include/linux/kdev_t.h */
 __u32 inode_kernel_dev(unsigned maj, unsigned min);
 
+/* Whether st_inode.subvol is told: as the kernel side does it (st_btrfs.known). Not unless said. */
+void inode_tell_subvolumes(bool yes);
+
 /*
  * The inode of the file open at `fd` (O_PATH will do), taken from /proc/self/fdinfo and the mount
  * table of this process or, if it is mounted only there, of process `pid` (0: none). Falls back to
@@ -40,8 +43,8 @@ struct file_stamp {
 struct file_id {
 	struct st_inode inode;
 	struct file_stamp stamp;
-	bool shared; /* its file system is btrfs: a file of another subvolume, which any user can
-			make, may have the same inode number and super block */
+	bool shared; /* another file may have the same st_inode: one of another subvolume of btrfs,
+			which any user can make, where the kernel side does not tell them apart */
 };
 
 /* `flags` of statx(2): AT_EMPTY_PATH and "" for `fd` itself. 0 or -errno. */
@@ -59,7 +62,7 @@ static inline bool file_stamp_equal(const struct file_stamp *a, const struct fil
 
 static inline bool inode_equal(const struct st_inode *a, const struct st_inode *b)
 {
-	return a->ino == b->ino && a->dev == b->dev;
+	return a->ino == b->ino && a->dev == b->dev && a->subvol == b->subvol;
 }
 
 #endif

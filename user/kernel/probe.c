@@ -15,6 +15,7 @@
 
 #include "base/cleanup.h"
 #include "base/log.h"
+#include "kernel/btrfs.h"
 #include "kernel/inode.h"
 #include "kernel/mounts.h"
 #include "kernel/php_layouts.h"
@@ -116,6 +117,7 @@ static void set_own_root(struct spamtrace *skel)
 		return;
 	skel->rodata->own_root.ino = root.ino;
 	skel->rodata->own_root.dev = root.dev;
+	skel->rodata->own_root.subvol = root.subvol;
 	skel->rodata->own_root_mount = (__u32)x.stx_mnt_id;
 }
 
@@ -161,6 +163,7 @@ static int try_load(struct probe *p, const struct probe_options *o, const struct
 		return -errno;
 	p->skel->rodata->own_tgid = (__u32)getpid();
 	p->skel->rodata->again = p->again;
+	p->skel->rodata->btrfs = p->btrfs;
 	set_own_root(p->skel);
 	set_fcgi_keys(p->skel);
 	if (o->ring_bytes)
@@ -269,6 +272,8 @@ int probe_new(const struct probe_options *o, struct probe **out, int *exit_statu
 	}
 	p->opens = o->opens;
 	p->again = preemptible();
+	p->btrfs = btrfs_layout(btf);
+	inode_tell_subvolumes(p->btrfs.known);
 	p->queue_hook = o->no_queue ? NULL : o->queue_hook;
 	p->queue_arg = o->arg;
 	p->no_syscalls = o->no_syscalls;

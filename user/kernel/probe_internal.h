@@ -40,6 +40,7 @@ struct probe {
 	const char
 		*fexit[10]; /* names of the fexit programs that fit this kernel, ends with NULL */
 	bool again;         /* AGAIN of bpf/maps.bpf.h */
+	struct st_btrfs btrfs;
 	bool engines;       /* calls of some are watched */
 	bool opens;         /* script opens are wanted */
 	const char *hooks[MAX_TEXTS], *notes[MAX_TEXTS];
