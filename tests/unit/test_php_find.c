@@ -20,6 +20,17 @@
 #include "engine_file.h"
 #include "kernel/php_find_internal.h"
 
+/* The file descriptor of a new engine, and a path to it. */
+static int new_engine(struct elf *e, struct recipe *r, char path[64])
+{
+	int fd;
+
+	make(e, r);
+	fd = file_of(e->bytes, e->size);
+	snprintf(path, 64, "/proc/self/fd/%d", fd);
+	return fd;
+}
+
 /* A file is read once; what is no engine, or gone, is said to be that. */
 static void test_finder(void **state)
 {
@@ -35,9 +46,7 @@ static void test_finder(void **state)
 
 	(void)state;
 	assert_non_null(f);
-	make(&e, &r);
-	fd = file_of(e.bytes, e.size);
-	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	fd = new_engine(&e, &r, path);
 	assert_int_equal(php_finder_path(f, path, &one), 0);
 	assert_int_equal(php_finder_path(f, path, &two), 0);
 	assert_ptr_equal(one, two);
@@ -80,9 +89,7 @@ static void test_finder_replaced(void **state)
 
 	(void)state;
 	assert_non_null(f);
-	make(&elf, &r);
-	fd = file_of(elf.bytes, elf.size);
-	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	fd = new_engine(&elf, &r, path);
 	assert_int_equal(php_finder_path(f, path, &e), 0);
 	revision = e->revision;
 
@@ -174,10 +181,8 @@ static void test_untrusted_replaced(void **state)
 
 	(void)state;
 	assert_non_null(f);
-	make(&e, &r);
-	fd = file_of(e.bytes, e.size);
+	fd = new_engine(&e, &r, path);
 	assert_int_equal(fchown(fd, customer, (gid_t)-1), 0);
-	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
 	assert_int_equal(php_finder_path(f, path, &one), 0);
 	while (!find_owned(f, &e, customer))
 		;
