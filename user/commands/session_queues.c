@@ -86,6 +86,14 @@ static bool tells_commits(const struct st_queue_root *root)
 	return commits;
 }
 
+/* A queue named by /proc/PID/root is on a mount that perhaps only that process has. 0: of none. */
+static pid_t seen_by(const struct mta_queue *q)
+{
+	int pid;
+
+	return sscanf(q->directory, "/proc/%d/root/", &pid) == 1 ? pid : 0;
+}
+
 /* Tells the kernel side where the queue is. */
 static int watch(struct session *s, size_t i)
 {
@@ -95,7 +103,7 @@ static int watch(struct session *s, size_t i)
 
 	if (q->fd < 0)
 		return -ENOENT;
-	err = inode_of_fd(q->fd, 0, &s->roots[i]);
+	err = inode_of_fd(q->fd, seen_by(q), &s->roots[i]);
 	if (err)
 		return err;
 	root.rules = (uint32_t)q->mta->rules(q, root.rule);
@@ -121,7 +129,8 @@ void session_watch_queues(struct session *s)
 			watch(s, i);
 			continue;
 		}
-		if (inode_of_path(q->directory, 0, &now) || inode_equal(&now, &s->roots[i]))
+		if (inode_of_path(q->directory, seen_by(q), &now) ||
+		    inode_equal(&now, &s->roots[i]))
 			continue;
 		/* another directory stands in its place: MTA reinstalled, file system mounted */
 		if (q->mta->discover(q->directory, &again, 1) != 1)

@@ -14,7 +14,7 @@
 #include "base/cleanup.h"
 #include "kernel/mounts.h"
 
-static bool tells_subvolumes; /* set once, before the first file is looked at */
+static bool tells_subvolumes = true;
 
 __u32 inode_kernel_dev(unsigned maj, unsigned min)
 {
@@ -65,7 +65,8 @@ static bool on_btrfs(int fd)
 }
 
 /* `shared` as in struct file_id. btrfs shows each subvolume as another device (btrfs_getattr()),
- * since its inode numbers alone do not tell its files apart. */
+ * since its inode numbers alone do not tell its files apart; those of deleted subvolumes, where
+ * files are still open, all as 0. */
 static int identify(int fd, pid_t pid, struct st_inode *out, bool *shared)
 {
 	struct st_inode id = {0};
@@ -79,7 +80,7 @@ static int identify(int fd, pid_t pid, struct st_inode *out, bool *shared)
 	if (!device_of_mount(read_fdinfo(fd, &id.ino), pid, &id.dev))
 		id.dev = shown;
 	*shared = id.dev != shown && on_btrfs(fd);
-	if (*shared && tells_subvolumes) {
+	if (*shared && tells_subvolumes && shown) {
 		id.subvol = shown;
 		*shared = false;
 	}

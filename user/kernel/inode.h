@@ -16,7 +16,8 @@
 /* s_dev as the kernel holds it: MKDEV() of include/linux/kdev_t.h */
 __u32 inode_kernel_dev(unsigned maj, unsigned min);
 
-/* Whether st_inode.subvol is told: as the kernel side does it (st_btrfs.known). Not unless said. */
+/* Whether st_inode.subvol is told. Said before the first file is looked at where there is a kernel
+ * side, which must do the same (st_btrfs.known). It is unless said. */
 void inode_tell_subvolumes(bool yes);
 
 /*
@@ -44,7 +45,8 @@ struct file_id {
 	struct st_inode inode;
 	struct file_stamp stamp;
 	bool shared; /* another file may have the same st_inode: one of another subvolume of btrfs,
-			which any user can make, where the kernel side does not tell them apart */
+			which any user can make and delete, where the kernel side does not tell them
+			apart, or of a deleted one */
 };
 
 /* `flags` of statx(2): AT_EMPTY_PATH and "" for `fd` itself. 0 or -errno. */

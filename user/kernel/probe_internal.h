@@ -41,8 +41,8 @@ struct probe {
 		*fexit[10]; /* names of the fexit programs that fit this kernel, ends with NULL */
 	bool again;         /* AGAIN of bpf/maps.bpf.h */
 	struct st_btrfs btrfs;
-	bool engines;       /* calls of some are watched */
-	bool opens;         /* script opens are wanted */
+	bool engines; /* calls of some are watched */
+	bool opens;   /* script opens are wanted */
 	const char *hooks[MAX_TEXTS], *notes[MAX_TEXTS];
 	size_t hook_count, note_count;
 	const char *(*queue_hook)(void *arg);

@@ -303,8 +303,8 @@ static void note_shared(struct programs *p, const char *path)
 {
 	if (!p->shared)
 		log_warn("%s is on btrfs, where files of two subvolumes can have the same number, "
-			 "and this kernel does not tell where it keeps their subvolume, or loaded "
-			 "btrfs after this start (start again): nothing is told as exact",
+			 "and its subvolume is deleted, or not told by this kernel, or btrfs was "
+			 "loaded after this start (start again): nothing is told as exact",
 			 path);
 	p->shared = true;
 }
