@@ -293,6 +293,18 @@ pid_t run(void (*fn)(const void *arg), const void *arg)
 	return pid;
 }
 
+int shell(const char *command)
+{
+	pid_t pid = fork();
+	int status;
+
+	if (!pid) {
+		execlp("sh", "sh", "-c", command, (char *)NULL);
+		_exit(127);
+	}
+	return pid > 0 && waitpid(pid, &status, 0) == pid ? status : -1;
+}
+
 static void exec_engine(const void *arg)
 {
 	const char *const *a = arg;

@@ -70,6 +70,8 @@ const char *str(const struct record *r, struct st_str s);
 
 /* Runs fn in a child and waits for it; returns its pid. fn must not return. */
 pid_t run(void (*fn)(const void *arg), const void *arg);
+/* Runs a command of the shell to its end; its status, or -1. */
+int shell(const char *command);
 /* Executes the fake engine to its end. */
 pid_t run_engine(const char *state, const char *child);
 

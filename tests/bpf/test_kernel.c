@@ -402,7 +402,7 @@ int main(int argc, char **argv)
 	}
 	h.table = argv[2];
 	/* what is loaded after the kernel side is not known to it */
-	if (system("modprobe -q btrfs 2>/dev/null"))
+	if (shell("modprobe -q btrfs 2>/dev/null"))
 		print_message("bpf: no module btrfs: it is built in, loaded, or there is none\n");
 	if (harness_files(argv[1]) || harness_start(0, false)) {
 		fprintf(stderr, "bpf: could not be set up (make bpf-test builds what is needed)\n");

@@ -208,11 +208,11 @@ static const char *mount_btrfs(const char *at)
 		snprintf(command, sizeof(command),
 			 "cd '%s' && truncate -s 128M btrfs && mkfs.btrfs -q btrfs >/dev/null",
 			 h.dir);
-	if (system(command))
+	if (shell(command))
 		return "no btrfs could be made (package btrfs-progs)";
 	snprintf(command, sizeof(command), "mount -t btrfs -o loop '%s/btrfs' '%s' 2>/dev/null",
 		 h.dir, at);
-	return system(command) ? "btrfs cannot be mounted here" : NULL;
+	return shell(command) ? "btrfs cannot be mounted here" : NULL;
 }
 
 static void make_subvolume(const char *at, const char *name)
@@ -230,7 +230,7 @@ static void one_number_twice(void **state)
 	struct st_program role = {.role = ST_ROLE_INJECTOR};
 	char at[128], one[256], two[256];
 	const char *missing;
-	struct stat a, b;
+	struct stat a = {0}, b = {0};
 	struct file_id id;
 
 	(void)state;
