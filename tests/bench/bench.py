@@ -51,6 +51,11 @@ def phase_hooks(servers):
     compare("hooks", [tools.Spamtrace, tools.Syscalls, tools.NoQueue, tools.Tool], ROUNDS, servers)
 
 
+def phase_pages(servers):
+    """What it costs pages, in so many rounds that the noise of requests a second averages out."""
+    compare("pages", [tools.Spamtrace, tools.Tool], ROUNDS * 5, servers, throughput.PAGES, 2000)
+
+
 def phase_mails(servers):
     """What it costs mails that come and stay, in so many rounds that the noise of mails a second averages out."""
     throughput.transport("retry:later")
@@ -94,7 +99,7 @@ def phase_load(_):
     return not result["slow"]["problems"] + result["storm"]["problems"]
 
 
-PHASES = {"origins": phase_origins, "truth": phase_truth, "hooks": phase_hooks, "mails": phase_mails, "disk": phase_disk, "peers": phase_peers, "load": phase_load, "held": phase_held,
+PHASES = {"origins": phase_origins, "truth": phase_truth, "hooks": phase_hooks, "pages": phase_pages, "mails": phase_mails, "disk": phase_disk, "peers": phase_peers, "load": phase_load, "held": phase_held,
           "audit": phase_audit}
 
 

@@ -53,15 +53,15 @@ def likely(f):
     return bounds.interval(f) if f else "–"
 
 
-def postfix(r, show=ratio):
+def in_turn(r, show=ratio, unit="mail"):
     rows = []
     for w, bare in r["bare"].items():
         rows.append([w, "bare", f"{bare['rate']['median']:.0f}", f"{bare['cpu']['median']:,.0f}",
                      f"{bare['instructions']['median'] / 1e6:.1f} million" if bare.get("instructions", {}).get("median") else "–", "–"])
         rows += [["", tool, show(by[w]["rate"]), show(by[w]["cpu"]), show(by[w].get("instructions")),
-                  f"{r['own'][tool][w]['own']['median']:.0f}"]
+                  f"{r['own'][tool][w]['own']['median']:.{0 if unit == 'mail' else 1}f}"]
                  for tool, by in r["ratio"].items()]
-    return table([f"{r['rounds']} rounds", "", "mails a second", "CPU, µs a mail", "instructions a mail", "the tracer's own, µs a mail"], rows)
+    return table([f"{r['rounds']} rounds", "", f"{unit}s a second", f"CPU, µs a {unit}", f"instructions a {unit}", f"the tracer's own, µs a {unit}"], rows)
 
 
 def found(r):
@@ -125,8 +125,9 @@ TABLES = {
     "hooks cpu": ("hooks", lambda r: ratios(r, "cpu")),
     "hooks instructions": ("hooks", counted),
     "hooks own": ("hooks", own),
-    "mails": ("mails", lambda r: postfix(r, likely)),
-    "disk": ("disk", postfix),
+    "pages": ("pages", lambda r: in_turn(r, likely, "page")),
+    "mails": ("mails", lambda r: in_turn(r, likely)),
+    "disk": ("disk", in_turn),
     "peers": ("peers", lambda r: ratios(r, "rate")),
     "peers cpu": ("peers", lambda r: ratios(r, "cpu")),
     "peers own": ("peers", own),

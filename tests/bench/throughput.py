@@ -18,6 +18,7 @@ WORKLOADS = {
     "mail FPM, null": ("null", 10, "mail.php"),
     "mail FPM, Postfix": ("mta", 10, "mail.php"),
 }
+PAGES = [w for w in WORKLOADS if "mail" not in w]
 # A spam run as it is found: the messages stay in the queue.
 MAILS = {
     "mail mod_php, Postfix defers": ("mta", 0, "mail.php"),
