@@ -53,7 +53,7 @@ def phase_hooks(servers):
 
 def phase_pages(servers):
     """What it costs pages, in so many rounds that the noise of requests a second averages out."""
-    compare("pages", [tools.Spamtrace, tools.Tool], ROUNDS * 5, servers, throughput.PAGES, 2000)
+    compare("pages", [tools.Spamtrace, tools.Tool], ROUNDS * 3, servers, throughput.PAGES, 2000)
 
 
 def phase_mails(servers):
