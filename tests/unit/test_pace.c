@@ -91,6 +91,21 @@ static void the_bound_holds(void **state)
 	assert_in_range(p.wakes, PACE_PROMPT, PACE_PROMPT + 10 * PACE_WINDOW_NS / PACE_REST_NS + 1);
 }
 
+/* A server that leaves the tracer few wake-ups: each finds many messages. */
+static void busy_by_messages_too(void **state)
+{
+	struct pace p = {.stayed = PACE_STAYED};
+
+	(void)state;
+	pace_judge(&p, PACE_PROMPT - 1, 0, START);
+	assert_false(pace_woken(&p, START));
+	pace_judge(&p, PACE_PROMPT, 0, START);
+	assert_true(pace_woken(&p, START));
+	/* what was told before is no news */
+	pace_judge(&p, PACE_PROMPT, 0, START + 3 * PACE_WINDOW_NS);
+	assert_false(pace_woken(&p, START + 3 * PACE_WINDOW_NS));
+}
+
 /* Neither before it is known that messages stay, nor for a while after one that did not. */
 static void rests_where_messages_stay(void **state)
 {
@@ -131,6 +146,7 @@ int main(void)
 		cmocka_unit_test(rests_to_the_end_and_once),
 		cmocka_unit_test(busy_as_long_as_more_comes),
 		cmocka_unit_test(the_bound_holds),
+		cmocka_unit_test(busy_by_messages_too),
 		cmocka_unit_test(rests_where_messages_stay),
 	};
 

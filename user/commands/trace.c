@@ -296,6 +296,19 @@ static void on_records(struct session *s, int epoll, bool of_queue, struct pace 
 		let_queues_wake(s, epoll, !pace_woken(pace, clock_boot_ns()));
 }
 
+/* A rest has ended. As long as messages come the next one follows: to be woken first would be one
+ * wake-up more for each. */
+static void on_rested(struct session *s, int epoll, struct pace *pace)
+{
+	uint64_t commits = pace->commits;
+
+	drain(s, pace);
+	if (pace->commits != commits && pace_woken(pace, clock_boot_ns()))
+		return;
+	let_queues_wake(s, epoll, true);
+	drain(s, pace); /* what came in between has woken nobody */
+}
+
 static int loop(struct session *s, int signals)
 {
 	_close_ int epoll = epoll_create1(EPOLL_CLOEXEC), timer = make_timer();
@@ -323,10 +336,8 @@ static int loop(struct session *s, int signals)
 
 		if (n < 0 && errno != EINTR)
 			return -errno;
-		if (pace_rested(&pace, clock_boot_ns())) {
-			let_queues_wake(s, epoll, true);
-			drain(s, &pace);
-		}
+		if (pace_rested(&pace, clock_boot_ns()))
+			on_rested(s, epoll, &pace);
 		for (int i = 0; i < n; i++) {
 			if (ev[i].data.u32 == WAKE_RING || ev[i].data.u32 == WAKE_QUEUE)
 				on_records(s, epoll, ev[i].data.u32 == queues, &pace);

@@ -29,9 +29,13 @@ static void finish(const struct attribute_ops *ops, struct mail_event *e)
 
 const char *attribute_copy(char *to, size_t size, const char *from)
 {
+	size_t len;
+
 	if (!from || !*from)
 		return NULL;
-	snprintf(to, size, "%s", from);
+	len = strnlen(from, size - 1);
+	memcpy(to, from, len);
+	to[len] = '\0';
 	return to;
 }
 

@@ -155,13 +155,16 @@ struct in_flight {
 	UT_hash_handle hh;
 };
 
-/* What happened last to messages, and when (boot ns); the oldest are overwritten. */
+#define RECENT_MAX 256
+
+/* What happened last to messages, and when (boot ns); the oldest are overwritten. The times are
+ * apart because each removal goes through them. */
 struct recent {
+	uint64_t time[RECENT_MAX];
 	struct {
 		const struct mta_queue *queue;
-		uint64_t time;
 		char id[QUEUE_ID_MAX];
-	} of[256];
+	} of[RECENT_MAX];
 	size_t at;
 };
 

@@ -3,19 +3,24 @@
 
 #define MS 1000000ULL
 
-bool pace_woken(struct pace *p, uint64_t now)
+static void add_news(struct pace *p, uint64_t news, uint64_t now)
 {
 	uint64_t window = now / PACE_WINDOW_NS;
 
 	if (window != p->window) {
 		p->busy = window == p->window + 1 &&
-			  p->woken >= (p->busy ? PACE_BUSY : PACE_PROMPT + 1);
+			  p->news >= (p->busy ? PACE_BUSY : PACE_PROMPT + 1);
 		p->window = window;
-		p->woken = 0;
+		p->news = 0;
 	}
+	p->news += news;
+}
+
+bool pace_woken(struct pace *p, uint64_t now)
+{
 	p->wakes++;
-	p->woken++;
-	if ((!p->busy && p->woken <= PACE_PROMPT) || p->stayed < PACE_STAYED || now < p->awake)
+	add_news(p, 1, now);
+	if ((!p->busy && p->news <= PACE_PROMPT) || p->stayed < PACE_STAYED || now < p->awake)
 		return false;
 	p->until = now + PACE_REST_NS;
 	p->rests++;
@@ -39,6 +44,9 @@ bool pace_rested(struct pace *p, uint64_t now)
 
 void pace_judge(struct pace *p, uint64_t commits, uint64_t brief, uint64_t now)
 {
+	/* where the server leaves the tracer few wake-ups, each finds many */
+	if (commits != p->commits)
+		add_news(p, commits - p->commits, now);
 	if (brief != p->brief) {
 		p->stayed = 0;
 		p->awake = now + PACE_AWAKE_NS;

@@ -2,8 +2,8 @@
 /*
  * How often the tracer lets the queues wake it. One message makes some five events there, and where
  * each wakes it, that takes the server more than all the rest of tracing (docs/benchmark.md). So
- * only a burst is answered at once; while more comes, the queues are left alone for a moment after
- * each wake-up, and what happened meanwhile is read together.
+ * only a burst is answered at once; while more comes, the queues are left alone for a moment, and
+ * what happened meanwhile is read together.
  *
  * A message that is delivered within that moment is seen, but its file, which tells its client and
  * its subject, is gone. So it rests only where messages stay: one that leaves at once is the last
@@ -18,7 +18,7 @@
 #include <stdint.h>
 
 #define PACE_WINDOW_NS 100000000ULL
-#define PACE_PROMPT    20          /* wake-ups of a window that are answered at once */
+#define PACE_PROMPT    20          /* wake-ups and messages of a window before the first rest */
 #define PACE_REST_NS   20000000ULL /* how long the queues are left alone after any other */
 #define PACE_BUSY      4           /* so many with rests: the next window has rests, too */
 #define PACE_BRIEF_NS  60000000ULL /* who left within that did not stay */
@@ -28,7 +28,7 @@
 /* Zero to begin with. */
 struct pace {
 	uint64_t window;         /* its number */
-	uint32_t woken;          /* how often in it */
+	uint64_t news;           /* wake-ups and messages in it */
 	bool busy;               /* it began so: each wake-up leads to a rest */
 	uint64_t until;          /* of the rest, 0: there is none */
 	uint64_t awake;          /* until when there are no rests */
@@ -37,7 +37,8 @@ struct pace {
 	uint64_t wakes, rests;   /* since the start */
 };
 
-/* A queue has woken the tracer. true: it rests now, until pace_rested() says that it has. */
+/* A queue has woken the tracer, or there was news of it at the end of a rest. true: it rests now,
+ * until pace_rested() says that it has. */
 bool pace_woken(struct pace *p, uint64_t now);
 
 /* For epoll_wait(2): milliseconds to the rest's end, rounded up; -1: there is none. */
