@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -391,6 +392,42 @@ static void test_found_another(void **state)
 	unlink(path);
 }
 
+static bool is_told(struct programs *p)
+{
+	struct pollfd told_by = {.fd = programs_ends_fd(p), .events = POLLIN};
+
+	return poll(&told_by, 1, 0) == 1;
+}
+
+/* What is said of a deleted program is true until nobody runs it; then its number is another's. */
+static void test_no_more(void **state)
+{
+	struct programs *p = *state;
+	char path[] = "/tmp/st-programs-XXXXXX";
+	int fd = mkstemp(path);
+	struct file_id file;
+
+	assert_true(fd >= 0);
+	assert_int_equal(file_id_of_fd(fd, 0, &file), 0);
+	assert_int_equal(programs_add(p, &file, path, NULL, ST_ROLE_HTTPD, 0, 0), 1);
+	programs_watch_end_at(p, "/proc/self/exe", 0, &file.inode); /* another file */
+	assert_null(p->ends);
+	programs_watch_end_at(p, path, 0, &file.inode);
+	programs_watch_end(p, fd, &file.inode);
+	assert_non_null(p->ends);
+	unlink(path);
+	programs_read_ends(p);
+	assert_true(used == 1 && programs_by_inode(p, &file.inode));
+	assert_false(is_told(p));
+	close(fd);
+	assert_true(is_told(p));
+	programs_read_ends(p);
+	assert_int_equal(used, 0);
+	assert_null(programs_by_inode(p, &file.inode));
+	assert_null(p->ends);
+	assert_false(is_told(p));
+}
+
 /* Nobody tells of a program that was known to have no role, when another file has its number. */
 static void test_file_gone(void **state)
 {
@@ -689,6 +726,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_same_program, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_seen_another, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_found_another, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_no_more, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_file_gone, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_replaced_for_ever, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_full, setup, teardown),

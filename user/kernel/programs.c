@@ -22,6 +22,7 @@ int programs_new(struct probe *probe, struct programs **out)
 		free(p);
 		return -ENOMEM;
 	}
+	programs_ends_open(p);
 	*out = p;
 	return 0;
 }
@@ -41,6 +42,7 @@ void programs_free(struct programs *p)
 	}
 	php_finder_free(p->finder);
 	programs_free_others(p);
+	programs_ends_close(p);
 	free(p);
 }
 
@@ -131,13 +133,21 @@ static void retire(struct programs *p, struct node *n)
 	HASH_DEL(p->by_inode, n);
 	n->forgotten = true;
 	n->refused = false;
-	log_debug("program %u: %s is another file now", n->program.id, n->program.path);
+	log_debug("program %u: %s is gone or another file now", n->program.id, n->program.path);
 }
 
 static void forget(struct programs *p, struct node *n)
 {
 	retire(p, n);
 	probe_unset_program(p->probe, &n->program.inode);
+}
+
+void programs_no_more(struct programs *p, const struct st_inode *inode)
+{
+	struct node *n = node_of(p, inode);
+
+	if (n)
+		forget(p, n);
 }
 
 static void drop(struct programs *p, struct node *n)

@@ -82,6 +82,7 @@ static int add_path(struct programs *p, const char *root, pid_t pid, const char 
 	char real[PATH_MAX], link[64];
 	struct file_id file;
 	ssize_t n;
+	int added;
 
 	if (fd < 0 || file_id_of_fd(fd, pid, &file))
 		return 0;
@@ -90,7 +91,10 @@ static int add_path(struct programs *p, const char *root, pid_t pid, const char 
 	if (n < 0)
 		n = 0;
 	real[n] = '\0';
-	return programs_add(p, &file, real[0] == '/' && !*root ? real : path, mta, role, flags, 0);
+	added = programs_add(p, &file, real[0] == '/' && !*root ? real : path, mta, role, flags, 0);
+	if (added)
+		programs_watch_end(p, fd, &file.inode);
+	return added;
 }
 
 /* A link /usr/sbin/sendmail belongs to the MTA that has its target's name in its table. */
@@ -216,12 +220,16 @@ void programs_add_by_name(struct programs *p, pid_t pid, const struct st_inode *
 
 				if (!strcmp(b, base) && (trusted || mp->role == ST_ROLE_INJECTOR)) {
 					programs_add(p, &now, path, *m, mp->role, mp->flags, 0);
+					if (trusted)
+						programs_watch_end_at(p, link, pid, exe);
 					return;
 				}
 			}
 		}
-	if (trusted && (!strcmp(base, "apache2") || !strcmp(base, "httpd")))
+	if (trusted && (!strcmp(base, "apache2") || !strcmp(base, "httpd"))) {
 		programs_add(p, &now, path, NULL, ST_ROLE_HTTPD, 0, 0);
-	else /* its name, for messages of its children */
+		programs_watch_end_at(p, link, pid, exe);
+	} else { /* its name, for messages of its children */
 		programs_add(p, &now, path, NULL, ST_ROLE_NONE, 0, 0);
+	}
 }
