@@ -13,7 +13,6 @@ import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from datetime import datetime
 
 import count_lines
 import measure
@@ -80,6 +79,20 @@ def request(k, n, first, rate):
     if answer.status != 200:
         raise RuntimeError(f"storm{k}: {answer.status}")
     return int(body)
+
+
+# seconds that a message stays
+STAY = 1.0
+LOCAL_ID = re.compile(rb'"(?:email\.)?local_id": ?"(\d+)"')
+
+
+def since_commit(line, now):
+    """Seconds from a message's commit, the link of its envelope into todo, which is that file's last change. (A line's own time is,
+    where fanotify tells of the queue, when the event was read.) One that is not there any more is that late at least."""
+    try:
+        return now - os.stat(f"{QUEUE}/todo/{LOCAL_ID.search(line).group(1).decode()}").st_ctime
+    except FileNotFoundError:
+        return STAY
 
 
 def qmail_clean(age, stop):
@@ -159,8 +172,7 @@ class Tracer:
 
     def line(self, line, now):
         if count_lines.QUEUED in line:
-            at = re.search(rb'"@timestamp": ?"([^"]{19})(\.\d+)Z', line)
-            self.late.append(now - datetime.fromisoformat(at.group(1).decode() + "+00:00").timestamp() - float(at.group(2)))
+            self.late.append(since_commit(line, now))
             self.count.line(line)
             if len(self.late) == 1_000_000:
                 self.rss_of_a_million = measure.peak_rss(self.process.pid)
@@ -203,7 +215,7 @@ def send(total, rate):
 
 def storm(group, total, rate, *options):
     stop = multiprocessing.Event()
-    clean = multiprocessing.Process(target=qmail_clean, args=(1.0, stop))
+    clean = multiprocessing.Process(target=qmail_clean, args=(STAY, stop))
     clean.start()
     tracer = Tracer(group, *options)
     before = usage(group)
@@ -229,7 +241,7 @@ HELD_RATE = float(os.environ.get("HELD_RATE") or 1200)
 def held(group, seconds, messages=None):
     """HELD_RATE messages a second for so long, or until there are so many: what is not as it must be then."""
     stop = multiprocessing.Event()
-    clean = multiprocessing.Process(target=qmail_clean, args=(1.0, stop))
+    clean = multiprocessing.Process(target=qmail_clean, args=(STAY, stop))
     clean.start()
     tracer = Tracer(group, "--strict")
     start, begun = time.monotonic(), time.time()
@@ -292,7 +304,7 @@ def print_problems(r):
 def table_storm(group, total, rate):
     """The same with rows for a person; what was lost is in the exit status."""
     stop = multiprocessing.Event()
-    clean = multiprocessing.Process(target=qmail_clean, args=(1.0, stop))
+    clean = multiprocessing.Process(target=qmail_clean, args=(STAY, stop))
     clean.start()
     with open("/run/bench/table", "wb") as out:
         tracer = subprocess.Popen(["spamtrace", "trace", "-o", "table", "--strict"], stdin=subprocess.DEVNULL, stdout=out,
