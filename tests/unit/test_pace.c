@@ -102,8 +102,35 @@ static void busy_by_messages_too(void **state)
 	pace_judge(&p, PACE_PROMPT, 0, START);
 	assert_true(pace_woken(&p, START));
 	/* what was told before is no news */
-	pace_judge(&p, PACE_PROMPT, 0, START + 3 * PACE_WINDOW_NS);
+	pace_judge(&p, PACE_PROMPT + 1, 0, START + 3 * PACE_WINDOW_NS);
 	assert_false(pace_woken(&p, START + 3 * PACE_WINDOW_NS));
+}
+
+/* One rest after the other, without a wake-up between them, while messages come and stay. */
+static void rests_on_while_messages_come(void **state)
+{
+	struct pace p = {.stayed = PACE_STAYED};
+	uint64_t now = START;
+
+	(void)state;
+	assert_true(rests(&p, now));
+	for (uint64_t commits = 0; commits < 100; commits++) {
+		now = p.until;
+		assert_true(pace_rested(&p, now));
+		pace_judge(&p, commits + 1, 0, now);
+		assert_true(pace_rests_on(&p, commits, now));
+		assert_int_equal(p.until, now + PACE_REST_NS);
+	}
+	now = p.until;
+	assert_true(pace_rested(&p, now));
+	assert_false(pace_rests_on(&p, 100, now));
+	assert_int_equal(pace_timeout(&p, now), -1);
+	/* one left at once */
+	assert_true(pace_woken(&p, now));
+	now = p.until;
+	assert_true(pace_rested(&p, now));
+	pace_judge(&p, 101, 1, now);
+	assert_false(pace_rests_on(&p, 100, now));
 }
 
 /* Neither before it is known that messages stay, nor for a while after one that did not. */
@@ -147,6 +174,7 @@ int main(void)
 		cmocka_unit_test(busy_as_long_as_more_comes),
 		cmocka_unit_test(the_bound_holds),
 		cmocka_unit_test(busy_by_messages_too),
+		cmocka_unit_test(rests_on_while_messages_come),
 		cmocka_unit_test(rests_where_messages_stay),
 	};
 

@@ -8,7 +8,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -392,40 +391,55 @@ static void test_found_another(void **state)
 	unlink(path);
 }
 
-static bool is_told(struct programs *p)
+static ino_t inode_open(int fd)
 {
-	struct pollfd told_by = {.fd = programs_ends_fd(p), .events = POLLIN};
+	struct stat st;
 
-	return poll(&told_by, 1, 0) == 1;
+	return fd >= 0 && !fstat(fd, &st) ? st.st_ino : 0;
 }
 
-/* What is said of a deleted program is true until nobody runs it; then its number is another's. */
-static void test_no_more(void **state)
+/* Deleted, and run by nobody: its number is no other file's while it has a role. */
+static void test_held(void **state)
 {
 	struct programs *p = *state;
 	char path[] = "/tmp/st-programs-XXXXXX";
-	int fd = mkstemp(path);
+	int fd = mkstemp(path), hold;
 	struct file_id file;
 
 	assert_true(fd >= 0);
 	assert_int_equal(file_id_of_fd(fd, 0, &file), 0);
+	programs_hold(p, fd, &file.inode); /* it is not known */
+	assert_int_equal(p->held, 0);
+	assert_int_equal(programs_add(p, &file, path, NULL, ST_ROLE_NONE, 0, 0), 1);
+	programs_hold(p, fd, &file.inode);
+	assert_int_equal(p->held, 0);
 	assert_int_equal(programs_add(p, &file, path, NULL, ST_ROLE_HTTPD, 0, 0), 1);
-	programs_watch_end_at(p, "/proc/self/exe", 0, &file.inode); /* another file */
-	assert_null(p->ends);
-	programs_watch_end_at(p, path, 0, &file.inode);
-	programs_watch_end(p, fd, &file.inode);
-	assert_non_null(p->ends);
+	programs_hold_at(p, "/proc/self/exe", 0, &file.inode); /* another file */
+	assert_int_equal(p->held, 0);
+	programs_hold_at(p, path, 0, &file.inode);
+	programs_hold(p, fd, &file.inode);
+	assert_int_equal(p->held, 1);
 	unlink(path);
-	programs_read_ends(p);
-	assert_true(used == 1 && programs_by_inode(p, &file.inode));
-	assert_false(is_told(p));
 	close(fd);
-	assert_true(is_told(p));
-	programs_read_ends(p);
-	assert_int_equal(used, 0);
-	assert_null(programs_by_inode(p, &file.inode));
-	assert_null(p->ends);
-	assert_false(is_told(p));
+	hold = p->by_id->hold;
+	assert_int_equal(inode_open(hold), file.inode.ino);
+	file.stamp.modified--;
+	assert_null(programs_prove(p, &file));
+	assert_int_equal(p->held, 0);
+	assert_int_equal(inode_open(hold), 0);
+}
+
+/* A mount that this process does not have can be taken down. */
+static void test_held_only_here(void **state)
+{
+	struct programs *p = *state;
+	_close_ int fd = memfd_create("program", MFD_CLOEXEC);
+	struct file_id file;
+
+	assert_int_equal(file_id_of_fd(fd, 0, &file), 0);
+	assert_int_equal(programs_add(p, &file, "/opt/program", NULL, ST_ROLE_HTTPD, 0, 0), 1);
+	programs_hold(p, fd, &file.inode);
+	assert_int_equal(p->held, 0);
 }
 
 /* Nobody tells of a program that was known to have no role, when another file has its number. */
@@ -726,7 +740,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_same_program, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_seen_another, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_found_another, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_no_more, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_held, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_held_only_here, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_file_gone, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_replaced_for_ever, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_full, setup, teardown),

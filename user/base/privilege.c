@@ -69,9 +69,6 @@ static const int allowed[] = {
 	/* marks of queue directories that appear later; the descriptor was opened before */
 	SCMP_SYS(fanotify_mark),
 	SCMP_SYS(name_to_handle_at),
-	/* and of programs */
-	SCMP_SYS(inotify_add_watch),
-	SCMP_SYS(inotify_rm_watch),
 	/* memory, and that of PHP workers to read */
 	SCMP_SYS(process_vm_readv),
 	SCMP_SYS(mmap),

@@ -180,7 +180,7 @@ static int session_open(struct session *s)
 	return probe_attach(s->probe, &s->exit_status);
 }
 
-enum { WAKE_RING, WAKE_TICK, WAKE_SIGNAL, WAKE_QUEUE, WAKE_PROGRAMS };
+enum { WAKE_RING, WAKE_TICK, WAKE_SIGNAL, WAKE_QUEUE };
 
 static int add(int epoll, int fd, uint32_t id)
 {
@@ -296,14 +296,12 @@ static void on_records(struct session *s, int epoll, bool of_queue, struct pace 
 		let_queues_wake(s, epoll, !pace_woken(pace, clock_boot_ns()));
 }
 
-/* A rest has ended. As long as messages come the next one follows: to be woken first would be one
- * wake-up more for each. */
 static void on_rested(struct session *s, int epoll, struct pace *pace)
 {
 	uint64_t commits = pace->commits;
 
 	drain(s, pace);
-	if (pace->commits != commits && pace_woken(pace, clock_boot_ns()))
+	if (pace_rests_on(pace, commits, clock_boot_ns()))
 		return;
 	let_queues_wake(s, epoll, true);
 	drain(s, pace); /* what came in between has woken nobody */
@@ -326,15 +324,13 @@ static int loop(struct session *s, int signals)
 		err = add(epoll, signals, WAKE_SIGNAL);
 	if (!err && session_late_fd(s) >= 0)
 		err = add(epoll, session_late_fd(s), WAKE_QUEUE);
-	if (!err && programs_ends_fd(s->programs) >= 0)
-		err = add(epoll, programs_ends_fd(s->programs), WAKE_PROGRAMS);
 	if (err)
 		return err;
 	next_sample = s->started_boot + (uint64_t)(s->options.interval * 1e9);
 	next_look = s->started_boot + 2000000000ULL;
 	while (!s->stop && !s->reader_gone) {
-		struct epoll_event ev[5];
-		int n = epoll_wait(epoll, ev, 5, pace_timeout(&pace, clock_boot_ns()));
+		struct epoll_event ev[4];
+		int n = epoll_wait(epoll, ev, 4, pace_timeout(&pace, clock_boot_ns()));
 
 		if (n < 0 && errno != EINTR)
 			return -errno;
@@ -345,8 +341,6 @@ static int loop(struct session *s, int signals)
 				on_records(s, epoll, ev[i].data.u32 == queues, &pace);
 			else if (ev[i].data.u32 == WAKE_TICK)
 				on_tick(s, timer, &next_sample, &next_look);
-			else if (ev[i].data.u32 == WAKE_PROGRAMS)
-				programs_read_ends(s->programs);
 			else
 				on_signal(s, signals);
 		}

@@ -95,6 +95,15 @@ int inode_of_fd(int fd, pid_t pid, struct st_inode *out)
 	return identify(fd, pid, out, &shared);
 }
 
+bool inode_is_here(int fd)
+{
+	__u64 ino;
+	__u32 dev;
+	unsigned long mount = read_fdinfo(fd, &ino);
+
+	return mount && mounts_device(mount, &dev);
+}
+
 int inode_of_path(const char *path, pid_t pid, struct st_inode *out)
 {
 	_close_ int fd = open(path, O_PATH | O_CLOEXEC);

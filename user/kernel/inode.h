@@ -30,6 +30,9 @@ int inode_of_fd(int fd, pid_t pid, struct st_inode *out);
 /* The same, of the file at `path`, followed. */
 int inode_of_path(const char *path, pid_t pid, struct st_inode *out);
 
+/* Is the file's mount one that this process has? Not a container's, nor a service's own. */
+bool inode_is_here(int fd);
+
 /*
  * What changes when an inode number is given to another file, or a file gets other content: a look
  * at its content is worth repeating only if this differs. It may differ for the same content, too

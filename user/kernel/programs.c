@@ -4,7 +4,9 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
+#include "base/cleanup.h"
 #include "base/log.h"
 #include "kernel/programs_internal.h"
 
@@ -22,9 +24,17 @@ int programs_new(struct probe *probe, struct programs **out)
 		free(p);
 		return -ENOMEM;
 	}
-	programs_ends_open(p);
 	*out = p;
 	return 0;
+}
+
+static void let_go(struct programs *p, struct node *n)
+{
+	if (n->hold < 0)
+		return;
+	close(n->hold);
+	n->hold = -1;
+	p->held--;
 }
 
 void programs_free(struct programs *p)
@@ -37,12 +47,12 @@ void programs_free(struct programs *p)
 	HASH_ITER(hh_id, p->by_id, n, next)
 	{
 		HASH_DELETE(hh_id, p->by_id, n);
+		let_go(p, n);
 		free(n->program.path);
 		free(n);
 	}
 	php_finder_free(p->finder);
 	programs_free_others(p);
-	programs_ends_close(p);
 	free(p);
 }
 
@@ -133,7 +143,8 @@ static void retire(struct programs *p, struct node *n)
 	HASH_DEL(p->by_inode, n);
 	n->forgotten = true;
 	n->refused = false;
-	log_debug("program %u: %s is gone or another file now", n->program.id, n->program.path);
+	let_go(p, n);
+	log_debug("program %u: %s is another file now", n->program.id, n->program.path);
 }
 
 static void forget(struct programs *p, struct node *n)
@@ -142,12 +153,28 @@ static void forget(struct programs *p, struct node *n)
 	probe_unset_program(p->probe, &n->program.inode);
 }
 
-void programs_no_more(struct programs *p, const struct st_inode *inode)
+void programs_hold(struct programs *p, int fd, const struct st_inode *inode)
 {
 	struct node *n = node_of(p, inode);
 
-	if (n)
-		forget(p, n);
+	if (!n || n->hold >= 0 || n->elsewhere || n->program.value.role == ST_ROLE_NONE ||
+	    p->held == MAX_HELD)
+		return;
+	n->elsewhere = !inode_is_here(fd);
+	if (n->elsewhere)
+		return;
+	n->hold = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+	p->held += n->hold >= 0;
+}
+
+void programs_hold_at(struct programs *p, const char *path, pid_t pid, const struct st_inode *inode)
+{
+	const struct node *n = node_of(p, inode);
+	_close_ int fd = n && n->hold < 0 && !n->elsewhere ? open(path, O_PATH | O_CLOEXEC) : -1;
+	struct st_inode now;
+
+	if (fd >= 0 && !inode_of_fd(fd, pid, &now) && inode_equal(&now, inode))
+		programs_hold(p, fd, inode);
 }
 
 static void drop(struct programs *p, struct node *n)
@@ -210,6 +237,7 @@ static int new_node(struct programs *p, const struct file_id *file, const char *
 		return -ENOMEM;
 	}
 	n->program.inode = file->inode;
+	n->hold = -1;
 	do
 		n->program.id = ++p->last_id; /* 0 is nobody */
 	while (!n->program.id || with_id(p, n->program.id));

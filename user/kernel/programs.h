@@ -39,11 +39,6 @@ int programs_rescan(struct programs *p);
  * does not know. */
 void programs_seen(struct programs *p, pid_t pid, const struct st_inode *exe, uint64_t start_code);
 
-/* Readable when files of programs are no more, whose inode numbers may be another's: then
- * programs_read_ends(). -1: that is not told. */
-int programs_ends_fd(const struct programs *p);
-void programs_read_ends(struct programs *p);
-
 const struct program *programs_by_id(const struct programs *p, uint32_t id);
 const struct program *programs_by_inode(const struct programs *p, const struct st_inode *inode);
 

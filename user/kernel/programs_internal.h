@@ -13,6 +13,7 @@
 #define MAX_WATCHED   ST_MAX_IMAGES
 #define MAX_HTTPDS    64
 #define MAX_BASES     1024 /* of map php_bases */
+#define MAX_HELD      512
 
 struct node {
 	struct program program;
@@ -20,6 +21,8 @@ struct node {
 	bool forgotten;          /* another file has its inode, or may have it soon */
 	bool refused;            /* the kernel side did not take it the last time */
 	bool gone;               /* its path did not lead to it when it was looked at last */
+	int hold;                /* programs_hold(); -1: not held */
+	bool elsewhere;          /* in a mount that is not held */
 	UT_hash_handle hh, hh_id;
 };
 
@@ -37,6 +40,7 @@ struct programs {
 	struct node *by_inode;
 	struct node *by_id; /* by hh_id, those that are forgotten as well; the oldest first */
 	uint32_t last_id;
+	unsigned held;
 	bool full;          /* and that was told; until one finds room again */
 	bool image_refused; /* by the kernel side, and that was told */
 	bool base_refused;
@@ -57,9 +61,6 @@ struct programs {
 	uint32_t container[64];         /* mount namespaces that were looked at */
 	size_t containers;
 	struct dir_glob *others; /* programs_paths.c: by the number of the path */
-	struct end *ends;        /* programs_end.c: by the number of the watch */
-	int ends_fd;
-	bool ends_refused; /* one, and that was told */
 };
 
 /* programs.c: registers a program once; a role is never taken back, a stronger claim (PHP,
@@ -84,20 +85,15 @@ bool programs_knows(const struct programs *p, const struct file_id *file);
 void programs_prove_some(struct programs *p);
 /* programs.c: the program that an engine was, whose file is another now. */
 void programs_forget_engine(struct programs *p, const struct php_engine *e);
-/* programs.c: the file with that inode is gone: so is what was known of it. */
-void programs_no_more(struct programs *p, const struct st_inode *inode);
+/* programs.c: the file open at `fd` (O_PATH will do) stays there until it is forgotten, though it
+ * be deleted: as long as it has a role its inode number is no other file's. Only root's files,
+ * which are few, and only in mounts of this process: a container's could not be taken down. */
+void programs_hold(struct programs *p, int fd, const struct st_inode *inode);
+/* programs.c: the same, of what `path` leads to if it has that inode. */
+void programs_hold_at(struct programs *p, const char *path, pid_t pid,
+		      const struct st_inode *inode);
 /* programs.c: sets a known program again. */
 void programs_forgotten(struct programs *p, const struct st_inode *inode);
-
-/* programs_end.c: opens and closes what the end of files is told by. */
-void programs_ends_open(struct programs *p);
-void programs_ends_close(struct programs *p);
-/* programs_end.c: from now on the end of the file that is open at `fd` (O_PATH will do), or to
- * which `path` leads if it has that inode, will be told. For programs that are root's: a customer
- * can call his own by any name as well. */
-void programs_watch_end(struct programs *p, int fd, const struct st_inode *inode);
-void programs_watch_end_at(struct programs *p, const char *path, pid_t pid,
-			   const struct st_inode *inode);
 
 /* programs_paths.c: the MTAs' paths below `root` ("": the host's), which process `pid` has (0: this
  * one), and the host's of all others. Return how many were new, or -ENOMEM. */

@@ -92,8 +92,8 @@ static int add_path(struct programs *p, const char *root, pid_t pid, const char 
 		n = 0;
 	real[n] = '\0';
 	added = programs_add(p, &file, real[0] == '/' && !*root ? real : path, mta, role, flags, 0);
-	if (added)
-		programs_watch_end(p, fd, &file.inode);
+	if (!*root)
+		programs_hold(p, fd, &file.inode);
 	return added;
 }
 
@@ -191,6 +191,7 @@ bool programs_is_roots(pid_t pid)
 void programs_add_by_name(struct programs *p, pid_t pid, const struct st_inode *exe)
 {
 	char link[64], path[PATH_MAX];
+	_close_ int fd = -1;
 	struct file_id now;
 	const char *base;
 	bool trusted;
@@ -199,7 +200,8 @@ void programs_add_by_name(struct programs *p, pid_t pid, const struct st_inode *
 	snprintf(link, sizeof(link), "/proc/%d/exe", (int)pid);
 	n = readlink(link, path, sizeof(path) - 1);
 	/* after the name, which is then this program's */
-	if (n <= 0 || file_id_of_path(link, pid, &now) || !inode_equal(&now.inode, exe)) {
+	fd = open(link, O_PATH | O_CLOEXEC);
+	if (n <= 0 || fd < 0 || file_id_of_fd(fd, pid, &now) || !inode_equal(&now.inode, exe)) {
 		/* gone before it could be looked at: ask again */
 		probe_unset_program(p->probe, exe);
 		return;
@@ -221,14 +223,14 @@ void programs_add_by_name(struct programs *p, pid_t pid, const struct st_inode *
 				if (!strcmp(b, base) && (trusted || mp->role == ST_ROLE_INJECTOR)) {
 					programs_add(p, &now, path, *m, mp->role, mp->flags, 0);
 					if (trusted)
-						programs_watch_end_at(p, link, pid, exe);
+						programs_hold(p, fd, exe);
 					return;
 				}
 			}
 		}
 	if (trusted && (!strcmp(base, "apache2") || !strcmp(base, "httpd"))) {
 		programs_add(p, &now, path, NULL, ST_ROLE_HTTPD, 0, 0);
-		programs_watch_end_at(p, link, pid, exe);
+		programs_hold(p, fd, exe);
 	} else { /* its name, for messages of its children */
 		programs_add(p, &now, path, NULL, ST_ROLE_NONE, 0, 0);
 	}

@@ -183,8 +183,8 @@ static int on_process(const struct php_process *proc, void *arg)
 	}
 	if (!is_httpd(p, proc, &exe, path))
 		return 0;
-	if (programs_add(p, &exe, path, NULL, ST_ROLE_HTTPD, 0, 0))
-		programs_watch_end_at(p, path, proc->pid, &exe.inode);
+	programs_add(p, &exe, path, NULL, ST_ROLE_HTTPD, 0, 0);
+	programs_hold_at(p, path, proc->pid, &exe.inode);
 	set_base(p, &proc->key, &base);
 	remember_httpd(p, &proc->key, proc->pid, false);
 	return 0;

@@ -42,6 +42,11 @@ bool pace_rested(struct pace *p, uint64_t now)
 	return true;
 }
 
+bool pace_rests_on(struct pace *p, uint64_t commits, uint64_t now)
+{
+	return p->commits != commits && pace_woken(p, now);
+}
+
 void pace_judge(struct pace *p, uint64_t commits, uint64_t brief, uint64_t now)
 {
 	/* where the server leaves the tracer few wake-ups, each finds many */

@@ -20,10 +20,12 @@
 #define PACE_WINDOW_NS 100000000ULL
 #define PACE_PROMPT    20          /* wake-ups and messages of a window before the first rest */
 #define PACE_REST_NS   20000000ULL /* how long the queues are left alone after any other */
-#define PACE_BUSY      4           /* so many with rests: the next window has rests, too */
-#define PACE_BRIEF_NS  60000000ULL /* who left within that did not stay */
-#define PACE_STAYED    64          /* it does not rest before so many messages came and stayed, */
-#define PACE_AWAKE_NS  60000000000ULL /* nor for so long after one that did not */
+#define PACE_BUSY                                                                                  \
+	4                         /* so many with rests: the next window has rests, too. A message \
+				     is up to three: its own, a wake-up, the end of a rest */
+#define PACE_BRIEF_NS 60000000ULL /* who left within that did not stay */
+#define PACE_STAYED   64          /* it does not rest before so many messages came and stayed, */
+#define PACE_AWAKE_NS 60000000000ULL /* nor for so long after one that did not */
 
 /* Zero to begin with. */
 struct pace {
@@ -37,8 +39,7 @@ struct pace {
 	uint64_t wakes, rests;   /* since the start */
 };
 
-/* A queue has woken the tracer, or there was news of it at the end of a rest. true: it rests now,
- * until pace_rested() says that it has. */
+/* A queue has woken the tracer. true: it rests now, until pace_rested() says that it has. */
 bool pace_woken(struct pace *p, uint64_t now);
 
 /* For epoll_wait(2): milliseconds to the rest's end, rounded up; -1: there is none. */
@@ -46,6 +47,10 @@ int pace_timeout(const struct pace *p, uint64_t now);
 
 /* Has a rest ended? Says so once. */
 bool pace_rested(struct pace *p, uint64_t now);
+
+/* A rest has ended, and what there was is read and judged: `commits` of before. true: as messages
+ * came, the next rest begins. To be woken first would be one wake-up more for each. */
+bool pace_rests_on(struct pace *p, uint64_t commits, uint64_t now);
 
 /* How many messages have come since the start, and how many of them left at once (correlate_stats).
  */
