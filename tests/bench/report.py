@@ -108,7 +108,7 @@ def load(r):
 
 def held(r):
     return table(["held", ""], [
-        ["messages, and how many a second", f"{r['sent']:,} in {r['seconds']:.0f} s, {r['rate']:.0f}"],
+        ["messages, and how many a second", f"{r['sent']:,} of {r['scripts']:,} scripts in {r['seconds']:.0f} s, {r['rate']:.0f}"],
         ["right, wrong, without a name, missing, twice", f"{r['right']:,}, {r['wrong']}, {r['unnamed']}, {r['missing']}, {r['twice']}"],
         ["records lost; exit status under `--strict`", f"{r['losses'] or 'none'}; {r['status']}"],
         ["books", f"{r['queued']:,} came, {r['removed']:,} left, growth {r['growth']}, {r['unexplained']} unexplained"],
