@@ -416,8 +416,12 @@ static void test_held(void **state)
 	assert_int_equal(programs_add(p, &file, path, NULL, ST_ROLE_HTTPD, 0, 0), 1);
 	programs_hold_at(p, "/proc/self/exe", 0, &file.inode); /* another file */
 	assert_int_equal(p->held, 0);
+	/* a service with mounts of its own runs it: by its path it is held all the same */
+	p->by_id->elsewhere = true;
 	programs_hold_at(p, path, 0, &file.inode);
+	assert_int_equal(p->held, 0);
 	programs_hold(p, fd, &file.inode);
+	programs_hold_at(p, path, 0, &file.inode);
 	assert_int_equal(p->held, 1);
 	unlink(path);
 	close(fd);
@@ -427,6 +431,17 @@ static void test_held(void **state)
 	assert_null(programs_prove(p, &file));
 	assert_int_equal(p->held, 0);
 	assert_int_equal(inode_open(hold), 0);
+}
+
+static void test_held_by_a_path(void **state)
+{
+	struct programs *p = *state;
+	struct file_id self;
+
+	assert_int_equal(file_id_of_path("/proc/self/exe", 0, &self), 0);
+	assert_int_equal(programs_add(p, &self, "/opt/program", NULL, ST_ROLE_HTTPD, 0, 0), 1);
+	programs_hold_at(p, "/proc/self/exe", 0, &self.inode);
+	assert_int_equal(p->held, 1);
 }
 
 /* A mount that this process does not have can be taken down. */
@@ -741,6 +756,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_seen_another, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_found_another, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_held, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_held_by_a_path, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_held_only_here, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_file_gone, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_replaced_for_ever, setup, teardown),

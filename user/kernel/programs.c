@@ -157,8 +157,7 @@ void programs_hold(struct programs *p, int fd, const struct st_inode *inode)
 {
 	struct node *n = node_of(p, inode);
 
-	if (!n || n->hold >= 0 || n->elsewhere || n->program.value.role == ST_ROLE_NONE ||
-	    p->held == MAX_HELD)
+	if (!n || n->hold >= 0 || n->program.value.role == ST_ROLE_NONE || p->held == MAX_HELD)
 		return;
 	n->elsewhere = !inode_is_here(fd);
 	if (n->elsewhere)

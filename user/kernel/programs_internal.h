@@ -22,7 +22,7 @@ struct node {
 	bool refused;            /* the kernel side did not take it the last time */
 	bool gone;               /* its path did not lead to it when it was looked at last */
 	int hold;                /* programs_hold(); -1: not held */
-	bool elsewhere;          /* in a mount that is not held */
+	bool elsewhere;          /* seen last in a mount that is not held: a service's own, say */
 	UT_hash_handle hh, hh_id;
 };
 
@@ -89,7 +89,8 @@ void programs_forget_engine(struct programs *p, const struct php_engine *e);
  * be deleted: as long as it has a role its inode number is no other file's. Only root's files,
  * which are few, and only in mounts of this process: a container's could not be taken down. */
 void programs_hold(struct programs *p, int fd, const struct st_inode *inode);
-/* programs.c: the same, of what `path` leads to if it has that inode. */
+/* programs.c: the same, of what `path` leads to if it has that inode; not again where it was seen
+ * elsewhere: of one that is known by its path, too, that is what holds it. */
 void programs_hold_at(struct programs *p, const char *path, pid_t pid,
 		      const struct st_inode *inode);
 /* programs.c: sets a known program again. */
