@@ -444,6 +444,21 @@ static void test_held_by_a_path(void **state)
 	assert_int_equal(p->held, 1);
 }
 
+/* There is no room, and that is told once. */
+static void test_not_held(void **state)
+{
+	struct programs *p = *state;
+	struct file_id self;
+
+	assert_int_equal(file_id_of_path("/proc/self/exe", 0, &self), 0);
+	assert_int_equal(programs_add(p, &self, "/opt/program", NULL, ST_ROLE_HTTPD, 0, 0), 1);
+	p->held = MAX_HELD;
+	programs_hold_at(p, "/proc/self/exe", 0, &self.inode);
+	programs_hold_at(p, "/proc/self/exe", 0, &self.inode);
+	assert_int_equal(p->by_id->hold, -1);
+	assert_int_equal(told, 1);
+}
+
 /* A mount that this process does not have can be taken down. */
 static void test_held_only_here(void **state)
 {
@@ -757,6 +772,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_found_another, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_held, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_held_by_a_path, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_not_held, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_held_only_here, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_file_gone, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_replaced_for_ever, setup, teardown),

@@ -157,13 +157,20 @@ void programs_hold(struct programs *p, int fd, const struct st_inode *inode)
 {
 	struct node *n = node_of(p, inode);
 
-	if (!n || n->hold >= 0 || n->program.value.role == ST_ROLE_NONE || p->held == MAX_HELD)
+	if (!n || n->hold >= 0 || n->program.value.role == ST_ROLE_NONE)
 		return;
 	n->elsewhere = !inode_is_here(fd);
 	if (n->elsewhere)
 		return;
-	n->hold = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+	n->hold = p->held < MAX_HELD ? fcntl(fd, F_DUPFD_CLOEXEC, 0) : -1;
 	p->held += n->hold >= 0;
+	if (n->hold < 0 && !p->hold_refused) {
+		p->hold_refused = true;
+		log_warn("%s and perhaps others cannot be held open: when such a program is "
+			 "deleted, "
+			 "another file can get its inode number and pass for it",
+			 n->program.path);
+	}
 }
 
 void programs_hold_at(struct programs *p, const char *path, pid_t pid, const struct st_inode *inode)

@@ -41,6 +41,7 @@ struct programs {
 	struct node *by_id; /* by hh_id, those that are forgotten as well; the oldest first */
 	uint32_t last_id;
 	unsigned held;
+	bool hold_refused;  /* and that was told */
 	bool full;          /* and that was told; until one finds room again */
 	bool image_refused; /* by the kernel side, and that was told */
 	bool base_refused;

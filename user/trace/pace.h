@@ -18,14 +18,12 @@
 #include <stdint.h>
 
 #define PACE_WINDOW_NS 100000000ULL
-#define PACE_PROMPT    20          /* wake-ups and messages of a window before the first rest */
-#define PACE_REST_NS   20000000ULL /* how long the queues are left alone after any other */
-#define PACE_BUSY                                                                                  \
-	4                         /* so many with rests: the next window has rests, too. A message \
-				     is up to three: its own, a wake-up, the end of a rest */
-#define PACE_BRIEF_NS 60000000ULL /* who left within that did not stay */
-#define PACE_STAYED   64          /* it does not rest before so many messages came and stayed, */
-#define PACE_AWAKE_NS 60000000000ULL /* nor for so long after one that did not */
+#define PACE_PROMPT    20             /* wake-ups and messages of a window before the first rest */
+#define PACE_REST_NS   20000000ULL    /* how long the queues are left alone */
+#define PACE_BUSY      4              /* so many in one with rests: the next has rests, too */
+#define PACE_BRIEF_NS  60000000ULL    /* who left within that did not stay */
+#define PACE_STAYED    64             /* it does not rest before so many messages stayed, */
+#define PACE_AWAKE_NS  60000000000ULL /* nor for so long after one that did not */
 
 /* Zero to begin with. */
 struct pace {
@@ -36,7 +34,7 @@ struct pace {
 	uint64_t awake;          /* until when there are no rests */
 	uint64_t stayed;         /* messages since the last that did not */
 	uint64_t commits, brief; /* as told last */
-	uint64_t wakes, rests;   /* since the start */
+	uint64_t wakes, rests;   /* since the start; rests that led to the next are wakes */
 };
 
 /* A queue has woken the tracer. true: it rests now, until pace_rested() says that it has. */
